@@ -1,0 +1,1 @@
+"""Chunks -> hits: store, dense, sparse, fusion."""

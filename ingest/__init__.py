@@ -1,0 +1,1 @@
+"""Files -> documents -> chunks: scan, parsers, chunking, pipeline."""

@@ -1,0 +1,1 @@
+"""Messages -> text, and models -> better models: registry, embedders, chat backends."""

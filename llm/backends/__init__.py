@@ -1,0 +1,1 @@
+"""Chat models, each a LangChain ``BaseChatModel`` in one module."""
