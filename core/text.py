@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 import Stemmer
 
@@ -21,13 +22,19 @@ _CJK_CHAR = re.compile(f"[{_CJK}]")
 _WORD = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+(?:[.,](?=\\d)\\d+)*", re.UNICODE)
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-# Where a sentence ends: Chinese enders with closing quotes; Western enders before a space and a capital, digit, quote
-# or Chinese character; and line ends.
+# Where a sentence ends: Chinese enders with closing quotes; Western enders before white space and what may begin a
+# sentence; and line ends that are not mere wrapping.
 _SENTENCE_END = re.compile(
-    r"[。！？；!?…]+[”’」』）》\"')\]]*(?=\s|[^\s])(?<![!?](?=[\w]))"
+    r"[。！？；…]+[”’」』）》\"')\]]*"
+    r"|[!?]+(?=[\u3400-\u9fff])"
     r"|(?<=[.!?])[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9\u3400-\u9fff])"
     r"|\n+"
 )
+_LIST_MARK = re.compile(
+    r"\s*(?:[-*•·▪◦–—■●]|\(?\d{1,3}[.)、]|\(?[a-zA-Z][.)]|[（(]?[一二三四五六七八九十]+[、)）.])\s*"
+)
+_COMPLETE_LINE = re.compile(r"[.!?:;。！？：；…|][\"'”’)\]]*\s*$")
+_SHORTEST_WRAPPED_LINE = 45
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|vs|etc|e\.g|i\.e|cf|Fig|Figs|Eq|Inc|Ltd|Co|Corp|Jr|Sr|Art|Sec|approx|al|"
     r"Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[A-Z])|\b(?:[A-Z]\.)+[A-Z])\.$"
@@ -48,15 +55,44 @@ def detect_language(text: str) -> Language:
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the ``[start, end)`` of each sentence of ``text``, without the white space around it.
 
-    Line ends part sentences too; abbreviations, initials and decimal points do not.
+    A line end parts sentences too, unless a long line was merely wrapped there; abbreviations, initials and decimal
+    points do not. A table's row is one sentence.
     """
+    flowing = _unwrapped(text)
     start = 0
-    for match in _SENTENCE_END.finditer(text):
-        if "\n" not in match.group() and _ABBREVIATION.search(text[max(start, match.start() - 12) : match.end()]):
+    for match in _SENTENCE_END.finditer(flowing):
+        if "\n" not in match.group() and (
+            _ABBREVIATION.search(flowing[max(start, match.start() - 12) : match.end()])
+            or _in_table_row(flowing, match.start())
+        ):
             continue
-        yield from _trimmed(text, start, match.end())
+        yield from _trimmed(flowing, start, match.end())
         start = match.end()
-    yield from _trimmed(text, start, len(text))
+    yield from _trimmed(flowing, start, len(flowing))
+
+
+def _in_table_row(text: str, at: int) -> bool:
+    end = text.find("\n", at)
+    return " | " in text[text.rfind("\n", 0, at) + 1 : end if end >= 0 else len(text)]
+
+
+def _unwrapped(text: str) -> str:
+    """Return ``text``, of the same length, with the line ends that only wrap a long line made spaces."""
+    if "\n" not in text:
+        return text
+    lines = text.split("\n")
+    joined = [lines[0]]
+    for line, following in pairwise(lines):
+        width = len(line) + len(_CJK_CHAR.findall(line))  # a Chinese character is two columns wide
+        wraps = (
+            width >= _SHORTEST_WRAPPED_LINE
+            and following.strip()
+            and "|" not in line
+            and not _COMPLETE_LINE.search(line)
+            and not _LIST_MARK.match(following)
+        )
+        joined.append((" " if wraps else "\n") + following)
+    return "".join(joined)
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -92,3 +128,44 @@ def terms(text: str) -> list[str]:
         if len(parts) > 1:  # DiffExecutor is found by "executor" too
             found.extend(_stem(part.lower()) for part in parts)
     return found
+
+
+_STOP_WORDS = frozenset(
+    "a about after all also am an and any are as at be been before being but by can could did do does doing "
+    "for from get give had has have having he her here him his how i if in into is it its just let many may me "
+    "might more most much must my no not of on one or our out please shall she should so some such tell than "
+    "that the their them then there these they this those to too under up us very was we were what when where "
+    "which while who whom whose why will with would you your s t re ll ve d".split()
+)
+_CHINESE_STOP = re.compile(
+    "请问|请|是什么|什么时候|什么|多少|哪些|哪个|哪里|哪儿|哪一|哪|怎么样|怎么|怎样|如何|为什么|为何|是否|是不是|有没有|"
+    "能不能|可不可以|几|谁|吗|呢|的|了|在|和|与|及|或|是|有|会|要|可以|能|应该|我们|我|你们|你|您|它|他|她|这个|那个|这|那|"
+    "一个|个|就|都|也|还|被|把|对|从|到|于|为|以|之|其|等|各|每"
+)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def content_terms(text: str) -> frozenset[str]:
+    """Return the terms of ``text`` that carry meaning: no function words, and Chinese by bigrams."""
+    normal = unicodedata.normalize("NFKC", text)
+    words: set[str] = set()
+    for match in _WORD.finditer(normal):
+        word = match.group()
+        if _CJK_CHAR.match(word):
+            for run in _CHINESE_STOP.split(word):
+                words.update((run,) if len(run) == 1 else (run[i : i + 2] for i in range(len(run) - 1)))
+        elif word.lower() not in _STOP_WORDS:
+            words.add(_stem(word.lower()))
+    return frozenset(words - {""})
+
+
+def numbers(text: str) -> frozenset[str]:
+    """Return the numbers in ``text`` without thousands separators, "1,250.0" as "1250"."""
+    found = set()
+    for match in _NUMBER.finditer(unicodedata.normalize("NFKC", text)):
+        number = match.group().rstrip(".,")
+        number = re.sub(r",(?=\d{3}(?!\d))", "", number)
+        if "." in number and number.count(".") == 1:
+            number = number.rstrip("0").rstrip(".")
+        found.add(number)
+    return frozenset(found)

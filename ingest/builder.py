@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.errors import NoText
 from core.records import Box, Document, Locator, Section, SectionKind, SourceFile
 from core.text import detect_language
 
 CELL_SEPARATOR = " | "
+# No database stores a lone surrogate, no screen shows a control character: each becomes one harmless character, so
+# that ranges stand.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,15 @@ class ParseOptions:
 
     ocr: bool = True
     max_unpacked_bytes: int = 600 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListItem:
+    """An item of a list; ``depth`` 0 is outermost, ``marker`` is what stands before it, such as "-" or "2.1."."""
+
+    text: str
+    depth: int = 0
+    marker: str = "-"
 
 
 @dataclass(slots=True)
@@ -65,21 +79,38 @@ class DocumentBuilder:
     def set_heading(self, text: str, *, level: int) -> None:
         """Open a heading in the path without putting its text into the document."""
         self.close_headings(level=level)
-        self._headings.append((level, " ".join(text.split())))
+        self._headings.append((level, _clean(" ".join(text.split()))))
 
     def close_headings(self, *, level: int = 0) -> None:
         """Close the headings at ``level`` and below; 0 closes all."""
         self._headings = [(n, t) for n, t in self._headings if n < level]
 
-    def add_text(self, text: str, *, kind: SectionKind = "paragraph", boxes: Sequence[Box] = ()) -> None:
+    def note(self, remark: str) -> None:
+        """Add a remark for the report, once."""
+        if remark not in self.notes:
+            self.notes.append(remark)
+
+    def add_text(
+        self,
+        text: str,
+        *,
+        kind: SectionKind = "paragraph",
+        boxes: Sequence[Box] = (),
+        row_start: int | None = None,
+        row_end: int | None = None,
+    ) -> None:
         """Add a paragraph, list item, code block or caption; white space at its ends is dropped.
 
-        Boxes' ranges are relative to ``text`` as given.
+        Code keeps the indent of its first line. Boxes' ranges are relative to ``text`` as given; rows are 1-based
+        records or lines of the source.
         """
         stripped = text.strip()
         if not stripped:
             return
         offset = len(text) - len(text.lstrip())
+        if kind == "code":
+            offset = text.rfind("\n", 0, offset) + 1
+            stripped = text[offset:].rstrip()
         moved = [
             Box(
                 page=b.page,
@@ -93,13 +124,25 @@ class DocumentBuilder:
             for b in boxes
             if b.end > offset and b.start - offset < len(stripped)
         ]
-        self._append(stripped, kind=kind, level=0, boxes=moved)
+        self._append(stripped, kind=kind, level=0, boxes=moved, row_start=row_start, row_end=row_end)
+
+    def add_list(self, items: Sequence[ListItem]) -> None:
+        """Add a list as one section, one item a line, indented by two spaces a level."""
+        kept = [item for item in items if item.text.strip()]
+        if not kept:
+            return
+        outermost = min(item.depth for item in kept)
+        lines = (
+            f"{'  ' * (item.depth - outermost)}{item.marker} {' '.join(item.text.split())}".rstrip() for item in kept
+        )
+        self.add_text("\n".join(lines), kind="list")
 
     def add_table(
         self,
         rows: Sequence[Sequence[str]],
         *,
         has_header: bool = True,
+        header: Sequence[str] = (),
         first_row: int | None = None,
         boxes: Sequence[Box] = (),
     ) -> None:
@@ -108,18 +151,44 @@ class DocumentBuilder:
         Args:
             rows: The cells; line ends within a cell become spaces, rows without text are dropped.
             has_header: Whether the first row names the columns.
+            header: The names of the columns where they stand in an earlier section.
             first_row: The 1-based row of ``rows[0]`` in its sheet.
             boxes: Ranges relative to the lines joined by a line end, so only for tables whose every row has text.
         """
-        lines = [CELL_SEPARATOR.join(" ".join(str(cell).split()) for cell in row).strip() for row in rows]
+        lines = [_table_line(row) for row in rows]
         kept = [(i, line) for i, line in enumerate(lines) if line.replace("|", "").strip()]
         if not kept:
             return
         text = "\n".join(line for _, line in kept)
-        header = kept[0][1] if has_header and len(kept) > 1 else ""
+        named = _table_line(header) if header else kept[0][1] if has_header and len(kept) > 1 else ""
         last = None if first_row is None else first_row + kept[-1][0]
         start_row = None if first_row is None else first_row + kept[0][0]
-        self._append(text, kind="table", level=0, boxes=boxes, header=header, row_start=start_row, row_end=last)
+        self._append(text, kind="table", level=0, boxes=boxes, header=named, row_start=start_row, row_end=last)
+
+    def add_document(self, document: Document, *, level: int) -> None:
+        """Add the sections of a document that this one carries, its headings under the heading open at ``level``.
+
+        Boxes are dropped, since they point into the carried file and not into this source.
+        """
+        carrier = [(n, text) for n, text in self._headings if n <= level]
+        for section in document.sections:
+            inner = section.locator
+            self._headings = carrier + [(level + n, text) for n, text in enumerate(inner.headings, start=1)]
+            self.place = _Place(page=inner.page, slide=inner.slide, sheet=inner.sheet)
+            self._append(
+                section.text,
+                kind=section.kind,
+                level=section.level + level if section.kind == "heading" else 0,
+                boxes=(),
+                header=section.table_header,
+                row_start=inner.row_start,
+                row_end=inner.row_end,
+            )
+            last = self._sections[-1]
+            self._sections[-1] = replace(last, locator=replace(last.locator, page_end=inner.page_end))
+        self._headings, self.place = carrier, _Place()
+        for remark in document.notes:
+            self.note(remark)
 
     def build(self) -> Document:
         """Return the document.
@@ -132,7 +201,7 @@ class DocumentBuilder:
         text = "".join(self._parts)
         return Document(
             source=self.source,
-            title=" ".join(self.title.split()),
+            title=_clean(" ".join(self.title.split())),
             text=text,
             sections=tuple(self._sections),
             language=detect_language(text),
@@ -151,6 +220,7 @@ class DocumentBuilder:
         row_start: int | None = None,
         row_end: int | None = None,
     ) -> None:
+        text = _clean(text)
         start = self.next_start
         if self._parts:
             self._parts.append("\n\n")
@@ -174,4 +244,12 @@ class DocumentBuilder:
             headings=self.headings,
             boxes=absolute,
         )
-        self._sections.append(Section(text=text, locator=locator, kind=kind, level=level, table_header=header))
+        self._sections.append(Section(text=text, locator=locator, kind=kind, level=level, table_header=_clean(header)))
+
+
+def _table_line(row: Sequence[str]) -> str:
+    return CELL_SEPARATOR.join(" ".join(str(cell).split()) for cell in row).strip()
+
+
+def _clean(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", _UNPRINTABLE.sub(" ", text))

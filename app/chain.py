@@ -1,0 +1,247 @@
+"""The retrieval chain, in LCEL: condense -> retrieve -> weigh -> write and check.
+
+``Asked`` flows in; ``Retrieved``, ``Token``... and ``Finished`` flow out as they happen. What the model writes is
+streamed as it comes; the answer of ``Finished`` is what remains after every sentence was checked. Where nothing
+retrieved supports an answer no model is called; where the model has nothing supported to say, or does not write the
+question's language, the documents speak for themselves, in quotes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+
+from app.condense import condense
+from app.evidence import Evidence, Scorer, Weighed
+from app.grounding import Grounder, extended, ground, quote_answer
+from app.prompts import grounded_messages
+from core.records import (
+    Answer,
+    Citation,
+    Event,
+    Finished,
+    Hit,
+    Language,
+    Message,
+    Retrieved,
+    SearchFilter,
+    Sentence,
+    Timings,
+    Token,
+)
+from core.settings import Settings
+from core.text import detect_language
+
+QUOTES_MODEL = "quotes"
+_REFUSAL: dict[Language, str] = {
+    "en": "This is not in your documents.",
+    "zh": "您的文档中没有这个问题的答案。",
+}
+_EMPTY: dict[Language, str] = {
+    "en": "There are no documents to search yet. Add some, then ask again.",
+    "zh": "这里还没有可供检索的文档。请先添加文档，再提问。",
+}
+_SEPARATOR: dict[Language, str] = {"en": " ", "zh": ""}
+# A second sentence is quoted when it is nearly as good as the best, in log-odds.
+_SECOND_WITHIN = 0.4
+
+
+class Writer(Protocol):
+    """A chat model with what a grounded prompt needs to know of it."""
+
+    @property
+    def n_ctx(self) -> int:
+        """The context window, in tokens."""
+
+    def count_tokens(self, text: str) -> int:
+        """Count the model's tokens in ``text``."""
+
+    def stream(self, messages: list[BaseMessage]) -> Iterator[object]:
+        """Yield message chunks with ``content``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question with what came before it and where to look."""
+
+    question: str
+    history: tuple[Message, ...] = ()
+    filter: SearchFilter = field(default_factory=SearchFilter)
+    started: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Searched:
+    asked: Asked
+    standalone: str
+    hits: tuple[Hit, ...] = ()
+    weighed: Weighed = field(default_factory=lambda: Weighed(evidence=(), answerable=0.0))
+    retrieve_ms: float = 0.0
+
+
+class AnswerChain:
+    """Answers questions; ``runnable`` is the LCEL chain from :class:`Asked` to events."""
+
+    def __init__(
+        self,
+        *,
+        search: Callable[[str, SearchFilter], Sequence[Hit]],
+        weigh: Scorer,
+        writer: Callable[[], Writer | None],
+        model_name: str,
+        settings: Settings,
+    ) -> None:
+        self._search = search
+        self._weigh = weigh
+        self._writer = writer
+        self._model_name = model_name
+        self._settings = settings
+        self.runnable: Runnable[Asked, Event] = (
+            RunnableLambda(self._condensed).with_config(run_name="condense")
+            | RunnableLambda(self._retrieved).with_config(run_name="retrieve")
+            | RunnableGenerator(self._answered).with_config(run_name="answer")
+        )
+
+    def stream(self, question: str, *, history: tuple[Message, ...], filter: SearchFilter) -> Iterator[Event]:
+        """Yield the events of one answer; closing the iterator stops the model."""
+        asked = Asked(question=question, history=history, filter=filter, started=time.perf_counter())
+        yield from self.runnable.stream(asked)
+
+    def _condensed(self, asked: Asked) -> _Searched:
+        return _Searched(asked=asked, standalone=condense(asked.question, asked.history))
+
+    def _retrieved(self, searched: _Searched) -> _Searched:
+        hits = tuple(self._search(searched.standalone, searched.asked.filter))
+        return replace(searched, hits=hits, retrieve_ms=_since(searched.asked.started))
+
+    def _answered(self, inputs: Iterator[_Searched]) -> Iterator[Event]:
+        for searched in inputs:
+            yield Retrieved(hits=searched.hits)
+            weighed = self._weigh(searched.standalone, searched.hits) if searched.hits else searched.weighed
+            yield from self._told(replace(searched, weighed=weighed))
+
+    def _told(self, searched: _Searched) -> Iterator[Event]:
+        language = detect_language(searched.asked.question)
+        clock = _Clock(searched)
+        if not searched.hits or searched.weighed.answerable < self._settings.answer.refuse_below:
+            answer = self._refusal(searched, language)
+            yield from clock.finished(answer, whole=True)
+            return
+        writer = self._writer() if language in self._settings.generator.languages else None
+        if writer is None:
+            yield from clock.finished(self._quoted(searched, language), whole=True)
+            return
+        written = ""
+        for piece in self._written(writer, searched, language):
+            written += piece
+            yield from clock.token(piece)
+        yield from clock.finished(self._checked(written, searched, language), whole=not written)
+
+    def _written(self, writer: Writer, searched: _Searched, language: Language) -> Iterator[str]:
+        generator = self._settings.generator
+        evidence = searched.weighed.evidence
+        order = list(dict.fromkeys(item.hit for item in evidence))[: generator.prompt_passages]
+        messages = grounded_messages(
+            searched.standalone,
+            [searched.hits[i] for i in order],
+            language=language,
+            count_tokens=writer.count_tokens,
+            budget_tokens=min(writer.n_ctx - generator.max_tokens, generator.prompt_tokens),
+            keep=[(order.index(item.hit), item.start, item.end) for item in evidence if item.hit in order],
+        )
+        stream = writer.stream([_to_langchain(message) for message in messages])
+        try:
+            for chunk in stream:
+                if piece := str(getattr(chunk, "content", "")):
+                    yield piece
+        finally:
+            close = getattr(stream, "close", None)
+            if close:
+                close()
+
+    def _checked(self, written: str, searched: _Searched, language: Language) -> Answer:
+        grounder = Grounder(searched.standalone, searched.hits, support=self._settings.answer.support)
+        text = written.strip()
+        sentences, citations = ground(text, searched.hits, grounder)
+        if not citations:  # nothing the model said is in the passages: let them speak
+            return self._quoted(searched, language)
+        return self._answer(searched, language, text=text, sentences=sentences, citations=citations)
+
+    def _quoted(self, searched: _Searched, language: Language) -> Answer:
+        text, sentences, citations = quote_answer(
+            _best(searched.weighed.evidence, searched.hits), searched.hits, separator=_SEPARATOR[language]
+        )
+        answer = self._answer(searched, language, text=text, sentences=sentences, citations=citations)
+        return replace(answer, model=QUOTES_MODEL)
+
+    def _refusal(self, searched: _Searched, language: Language) -> Answer:
+        text = _REFUSAL[language] if searched.hits else _EMPTY[language]
+        answer = self._answer(searched, language, text=text, sentences=(Sentence(start=0, end=len(text)),))
+        return replace(answer, abstained=True, sentences=(), model="")
+
+    def _answer(
+        self,
+        searched: _Searched,
+        language: Language,
+        *,
+        text: str,
+        sentences: tuple[Sentence, ...] = (),
+        citations: tuple[Citation, ...] = (),
+    ) -> Answer:
+        return Answer(
+            question=searched.asked.question,
+            text=text,
+            sentences=sentences,
+            citations=citations,
+            hits=searched.hits,
+            model=self._model_name,
+            language=language,
+        )
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Stamps the first text and the end."""
+
+    searched: _Searched
+    first_ms: float | None = None
+
+    def token(self, piece: str) -> Iterator[Event]:
+        if self.first_ms is None:
+            self.first_ms = _since(self.searched.asked.started)
+        yield Token(text=piece)
+
+    def finished(self, answer: Answer, *, whole: bool) -> Iterator[Event]:
+        """Yield the answer's text as one token when none was streamed, then the end."""
+        if whole:
+            yield from self.token(answer.text)
+        timings = Timings(
+            retrieve_ms=self.searched.retrieve_ms,
+            first_token_ms=self.first_ms or 0.0,
+            total_ms=_since(self.searched.asked.started),
+        )
+        yield Finished(answer=replace(answer, timings=timings))
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _best(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> list[Evidence]:
+    """Return the best sentence, and a second that is nearly as good, in reading order."""
+    chosen = [extended(evidence[0], hits[evidence[0].hit])]
+    for item in evidence[1:2]:
+        apart = item.hit != chosen[0].hit or item.end <= chosen[0].start or item.start >= chosen[0].end
+        if apart and item.score >= evidence[0].score - _SECOND_WITHIN:
+            chosen.append(item)
+    return chosen
+
+
+def _to_langchain(message: Message) -> BaseMessage:
+    kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    return kinds[message.role](content=message.content)

@@ -1,0 +1,73 @@
+"""``ingest``, ``documents``, ``delete``, ``verify``, ``rebuild`` and ``purge``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+
+from app.knowledge_base import KnowledgeBase
+from core.errors import UsageError, printable
+from core.settings import LoadedSettings
+
+
+def documents(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """List the documents."""
+    with KnowledgeBase.open(settings=loaded.settings) as kb:
+        sources = kb.documents(collection=arguments.collection)
+    if arguments.json:
+        hidden = {"location", "recipe"}
+        print(json.dumps([{k: v for k, v in asdict(s).items() if k not in hidden} for s in sources], indent=2))
+        return 0
+    for source in sources:
+        pages = f"{source.n_pages} pages" if source.n_pages else ""
+        when = datetime.fromtimestamp(source.ingested).strftime("%Y-%m-%d %H:%M")
+        print(f"{source.collection:<12} {source.n_chunks:>5} chunks {pages:>10}  {when}  {printable(source.path)}")
+    print(f"{len(sources)} documents", file=sys.stderr)
+    return 0
+
+
+def delete(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """Delete a document."""
+    with KnowledgeBase.open(settings=loaded.settings) as kb:
+        source = kb.delete(arguments.source, collection=arguments.collection)
+    print(f"deleted {printable(source.path)} from {source.collection}")
+    return 0
+
+
+def verify(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """Check the store; exit 0 when it is sound, 5 when it is not."""
+    with KnowledgeBase.open(settings=loaded.settings) as kb:
+        problems = kb.verify()
+    if arguments.json:
+        print(json.dumps({"problems": [str(problem) for problem in problems]}, indent=2))
+    else:
+        for problem in problems:
+            print(problem)
+        print("the store is sound" if not problems else f"{len(problems)} problems; try `python -m app rebuild`")
+    return 5 if problems else 0
+
+
+def rebuild(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """Build the indexes again from the stored vectors and texts."""
+    with KnowledgeBase.open(settings=loaded.settings) as kb:
+        kb.rebuild()
+    print("rebuilt")
+    return 0
+
+
+def purge(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """Scrub deleted documents from the disk."""
+    with KnowledgeBase.open(settings=loaded.settings) as kb:
+        kb.purge()
+    print("purged")
+    return 0
+
+
+def ingest(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """Read files and folders into a collection."""
+    if arguments.format == "passages" and (arguments.sync or arguments.watch):
+        raise UsageError("--sync and --watch are for files", where="--format passages")
+    raise NotImplementedError

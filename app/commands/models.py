@@ -1,0 +1,33 @@
+"""``setup``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from core.settings import LoadedSettings
+
+
+def setup(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
+    """Fetch and unpack the models of the settings, load them, and say how long it took."""
+    from app.services import Services
+
+    started = time.perf_counter()
+    services = Services(loaded.settings, progress=show_progress)
+    services.embedder.encode_query("ready?")
+    print(f"embedder   {loaded.settings.embedder.model}: {services.embedder.engine}")
+    writer = services.writer_model
+    print(f"generator  {loaded.settings.generator.model}: {'quotes alone' if writer is None else writer.engine}")
+    services.close()
+    print(f"ready in {time.perf_counter() - started:.1f} s")
+    return 0
+
+
+def show_progress(name: str, done: int, total: int) -> None:
+    """Show on standard error how far a model has been fetched."""
+    if not sys.stderr.isatty() and done < total:
+        return
+    share = f"{done / total:4.0%}" if total else f"{done / 2**20:6.1f} MiB"
+    end = "\n" if total and done >= total else "\r"
+    print(f"{name}  {share} of {total / 2**20:.0f} MiB", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,50 @@
+"""Make a follow-up stand on its own, only when it refers back.
+
+A turn refers back when it leans on a pronoun ("what does it cost?", "那它呢？") or is too short to say what it is
+about ("And in 2024?", "300X呢？"). Its standalone form names the earlier question's subject before it, which is what
+retrieval and the sentence weighing need; no model is called, so a turn costs nothing and cannot be led astray.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from core.records import Message
+from core.text import content_terms, detect_language
+
+_REFERS = re.compile(
+    r"^(?:and|but|so|what about|how about|what if|ok(?:ay)?|then|also|or)\b|"
+    r"\b(?:it|its|they|them|their|theirs|this|that|these|those|he|him|his|she|her|hers|there|one|ones|the same|"
+    r"the former|the latter|instead|else)\b|"
+    r"[它他她其]|这[个些款种样里]?|那[个些款种样里]?|呢[？?]?$|^(?:还有|另外|那么|以及|如果是|换成)|同样|前者|后者|上述|刚才",
+    re.I,
+)
+_FEWEST_TERMS = 2
+
+
+def refers_back(question: str) -> bool:
+    """Return whether ``question`` needs the turn before it to be understood."""
+    n_terms = len(content_terms(question))
+    if detect_language(question) == "zh":
+        return bool(_REFERS.search(question)) or len(question.strip("？?。 ")) <= 4
+    return bool(_REFERS.search(question)) or n_terms < _FEWEST_TERMS
+
+
+def condense(question: str, history: Sequence[Message]) -> str:
+    """Return ``question`` so that it can be searched without ``history``; unchanged when it stands on its own."""
+    if not history or not refers_back(question):
+        return question
+    earlier = _subject(history)
+    return f"{earlier} {question}" if earlier else question
+
+
+def _subject(history: Sequence[Message]) -> str:
+    """Return the last question that stood on its own, with those that followed it and referred back."""
+    asked = [message.content.strip() for message in history if message.role == "user" and message.content.strip()]
+    chain: list[str] = []
+    for question in reversed(asked[-4:]):
+        chain.insert(0, question)
+        if not refers_back(question):
+            break
+    return " ".join(chain[:1] + chain[1:][-1:])

@@ -1,0 +1,195 @@
+"""Weigh the sentences of the retrieved passages as evidence for a question.
+
+One pass serves three ends: it picks the sentence that answers (the whole answer where no model writes the question's
+language), it decides whether anything retrieved supports an answer at all, and it tells the prompt which part of a
+passage must not be cut. The weights are those of a logistic regression over the features below, fitted on training
+questions with and without their passage; ``benchmarks/evidence.py`` repeats the fit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.evidence_weights import ANSWERABLE, FEATURES, PICK, Weights
+from core.interfaces import PassageEmbedder
+from core.records import Hit
+from core.text import content_terms, detect_language, numbers, sentence_spans
+
+MAX_EMBEDDED_SENTENCES = 32
+_ASKS_NUMBER = re.compile(
+    r"\bhow (?:many|much|long|often|far|old|big|fast|large|high|tall|wide|heavy|deep)\b|\bwhat (?:percentage|number|"
+    r"price|cost|amount|rate|size|weight|range|temperature|pressure|voltage)\b|多少|几[个天年月次名台份人元倍]|多[长久大高重远快]|"
+    r"价格|比例|百分之",
+    re.I,
+)
+_ASKS_TIME = re.compile(
+    r"\bwhen\b|\bwhat (?:year|date|day|month|time)\b|哪[一]?年|何时|什么时候|几[月号日点]|日期", re.I
+)
+_HAS_TIME = re.compile(
+    r"\b(?:1[0-9]|20)\d{2}\b|\b\d{1,2}:\d{2}\b|\b(?:january|february|march|april|may|june|july|august|september|october|"
+    r"november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|\d+\s*[年月日号点时]",
+    re.I,
+)
+_HAS_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|hundred|thousand|million)\b|"
+    r"[一二两三四五六七八九十百千万]",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A sentence ``[start, end)``, in its document's characters, of ``hits[hit]``, with how well it answers.
+
+    ``score`` is the log-odds that it holds the answer among its rivals.
+    """
+
+    hit: int
+    start: int
+    end: int
+    text: str
+    score: float
+    features: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """All evidence, best first, and the probability that the passages hold an answer."""
+
+    evidence: tuple[Evidence, ...]
+    answerable: float
+
+
+class EvidenceScorer:
+    """Weighs sentences with the embedder and the question's terms."""
+
+    def __init__(self, embedder: PassageEmbedder) -> None:
+        self._embedder = embedder
+
+    def weigh(self, question: str, hits: Sequence[Hit]) -> Weighed:
+        """Return every sentence of ``hits`` as evidence, best first; ties go to the earlier passage."""
+        sentences = _sentences(hits)
+        if not sentences:
+            return Weighed(evidence=(), answerable=0.0)
+        rarity = Rarity([hit.chunk.embedded_text for hit in hits])
+        rows = _lexical_features(question, sentences, hits, rarity)
+        order = sorted(range(len(rows)), key=lambda i: -_logit(PICK, rows[i]))[:MAX_EMBEDDED_SENTENCES]
+        cosines = self._cosines(question, [sentences[i] for i in order], hits)
+        column = FEATURES.index("cosine")
+        for i, cosine in zip(order, cosines, strict=True):
+            rows[i][column] = cosine
+        floor = min(cosines)
+        for i in set(range(len(rows))) - set(order):
+            rows[i][column] = floor
+        evidence = tuple(
+            Evidence(hit=hit, start=start, end=end, text=text, score=_logit(PICK, rows[i]), features=tuple(rows[i]))
+            for i, (hit, start, end, text) in enumerate(sentences)
+        )
+        ranked = tuple(sorted(evidence, key=lambda e: (-e.score, e.hit, e.start)))
+        return Weighed(evidence=ranked, answerable=_sigmoid(_logit(ANSWERABLE, answerable_features(ranked, hits))))
+
+    def _cosines(self, question: str, sentences: Sequence[_Sentence], hits: Sequence[Hit]) -> list[float]:
+        query = self._embedder.encode_query(question)
+        texts = [_in_context(hits[hit], text) for hit, _, _, text in sentences]
+        vectors = self._embedder.encode_passages(texts)
+        return [float(c) for c in np.asarray(vectors @ query)]
+
+
+_Sentence = tuple[int, int, int, str]
+
+
+def _sentences(hits: Sequence[Hit]) -> list[_Sentence]:
+    found: list[_Sentence] = []
+    for i, hit in enumerate(hits):
+        offset = hit.chunk.locator.start
+        for start, end in sentence_spans(hit.chunk.text):
+            text = hit.chunk.text[start:end]
+            if any(c.isalnum() for c in text):
+                found.append((i, offset + start, offset + end, text))
+    return found
+
+
+def _in_context(hit: Hit, text: str) -> str:
+    """Return a sentence with the title and headings it stands under, which often name what it is about."""
+    headings = " > ".join(hit.chunk.locator.headings[-2:])
+    return f"{headings}\n{text}" if headings else text
+
+
+class Rarity:
+    """How much a term tells among the retrieved passages: BM25's idf over them."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._n = len(texts)
+        self._frequency: Counter[str] = Counter()
+        for text in texts:
+            self._frequency.update(content_terms(text))
+
+    def __call__(self, term: str) -> float:
+        frequency = self._frequency[term]
+        return math.log(1 + (self._n - frequency + 0.5) / (frequency + 0.5))
+
+    def share(self, wanted: frozenset[str], held: frozenset[str]) -> float:
+        """Return the weight of the wanted terms that are held, of all wanted; 1 when nothing is wanted."""
+        total = sum(self(term) for term in wanted)
+        return sum(self(term) for term in wanted & held) / total if total else 1.0
+
+
+def _lexical_features(
+    question: str, sentences: Sequence[_Sentence], hits: Sequence[Hit], rarity: Rarity
+) -> list[list[float]]:
+    wanted = content_terms(question)
+    wanted_codes = frozenset(t for t in wanted if any(c.isdigit() for c in t)) | numbers(question)
+    asks_number, asks_time = bool(_ASKS_NUMBER.search(question)), bool(_ASKS_TIME.search(question))
+    contexts = [content_terms(f"{hit.title} {hit.source} {hit.chunk.context}") for hit in hits]
+    held = [content_terms(text) for _, _, _, text in sentences]
+    rows = []
+    for i, (hit, _, _, text) in enumerate(sentences):
+        near = held[i] | contexts[hit]
+        for j in (i - 1, i + 1):
+            if 0 <= j < len(sentences) and sentences[j][0] == hit:
+                near |= held[j]
+        codes = {c.lower() for c in near} | numbers(text) | numbers(hits[hit].chunk.context)
+        values = {
+            "coverage": rarity.share(wanted, held[i]),
+            "near_coverage": rarity.share(wanted, near),
+            "cosine": 0.0,
+            "passage_cosine": hits[hit].scores.get("dense", 0.8),
+            "reciprocal_rank": 1.0 / (1 + hit),
+            "codes_missing": len(wanted_codes - codes) / len(wanted_codes) if wanted_codes else 0.0,
+            "number_fits": float(asks_number and bool(_HAS_NUMBER.search(text))),
+            "number_lacks": float(asks_number and not _HAS_NUMBER.search(text)),
+            "time_fits": float(asks_time and bool(_HAS_TIME.search(text))),
+            "time_lacks": float(asks_time and not _HAS_TIME.search(text)),
+            "is_question": float(text.rstrip().endswith(("?", "？"))),
+            "log_length": math.log(1 + len(text) * (2 if detect_language(text) == "zh" else 1)),
+            "new_terms": min(1.0, len(held[i] - wanted) / 3),
+        }
+        rows.append([values[name] for name in FEATURES])
+    return rows
+
+
+def answerable_features(ranked: Sequence[Evidence], hits: Sequence[Hit]) -> list[float]:
+    """Return what tells whether the passages answer: the best sentence's features and its lead over the rest."""
+    best = ranked[0]
+    later = [e.score for e in ranked[1:]]
+    dense = [hit.scores.get("dense", 0.8) for hit in hits]
+    agree = max((float("dense" in h.ranks and "sparse" in h.ranks) for h in hits[:1]), default=0.0)
+    lead = best.score - (sum(later) / len(later)) if later else 0.0
+    return [*best.features, max(dense), max(dense) - sum(dense) / len(dense), best.score, lead, agree]
+
+
+def _logit(weights: Weights, row: Sequence[float]) -> float:
+    return weights.bias + sum(w * x for w, x in zip(weights.weights, row, strict=True))
+
+
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, x))))
+
+
+Scorer = Callable[[str, Sequence[Hit]], Weighed]

@@ -1,0 +1,210 @@
+"""Tie every sentence of an answer to the passage that supports it, and take the quote from there.
+
+The model is not asked what it cites: each sentence is compared with the passages that were retrieved. A window of one
+to three neighbouring sentences supports it when the window holds
+
+- the share ``support`` of the sentence's terms, weighed by how rare they are among the passages,
+- the same share of what the sentence says beyond the question (so that echoing the question proves nothing),
+- every number, and every name or code with a digit, that the sentence holds,
+- a negation if the sentence negates, and a sentence without one if it does not.
+
+The quote is that window, a verbatim substring of the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.evidence import Evidence, Rarity
+from core.records import Citation, Hit, Sentence
+from core.text import content_terms, numbers, sentence_spans
+
+LONGEST_WINDOW = 3
+LONGEST_QUOTE_CHARS = 900
+_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|neither|without|cannot)\b|n['’]t\b|不|没|無|无|未|非|勿|禁", re.I)
+_NAME = re.compile(r"(?<![.!?。！？\"“]\s)(?<!^)\b[A-Z][\w-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """The window ``[start, end)`` of ``hits[hit]`` that supports a sentence, with the share of terms it holds."""
+
+    hit: int
+    start: int
+    end: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    hit: int
+    start: int
+    end: int
+    terms: frozenset[str]
+    numbers: frozenset[str]
+    negated: tuple[bool, ...]
+    text: str
+
+
+class Grounder:
+    """Finds support among the passages of one question."""
+
+    def __init__(self, question: str, hits: Sequence[Hit], *, support: float) -> None:
+        self._asked = content_terms(question)
+        self._asked_numbers = numbers(question)
+        self._least = support
+        self._rarity = Rarity([hit.chunk.embedded_text for hit in hits])
+        self._windows = [window for i, hit in enumerate(hits) for window in _windows(i, hit)]
+
+    def support_of(self, sentence: str) -> Support | None:
+        """Return the best window that supports ``sentence``, or None; the smaller window wins a tie."""
+        said = content_terms(sentence)
+        if not said:
+            return None
+        new = said - self._asked
+        stated = numbers(sentence)
+        names = {name.lower() for name in _NAME.findall(sentence)}
+        negated = bool(_NEGATION.search(sentence))
+        best: Support | None = None
+        for window in self._windows:
+            if not stated - self._asked_numbers <= window.numbers or not stated <= window.numbers | self._asked_numbers:
+                continue
+            share, new_share = self._rarity.share(said, window.terms), self._rarity.share(new, window.terms)
+            if share < self._least or new_share < self._least or not _negations_agree(negated, window):
+                continue
+            lower = window.text.lower()
+            if any(name not in lower for name in names):
+                continue
+            if best is None or share > best.share + 1e-9:
+                best = Support(hit=window.hit, start=window.start, end=window.end, share=share)
+        return best
+
+
+def _negations_agree(negated: bool, window: _Window) -> bool:
+    return any(window.negated) if negated else not all(window.negated)
+
+
+def _windows(index: int, hit: Hit) -> list[_Window]:
+    text, offset = hit.chunk.text, hit.chunk.locator.start
+    spans = list(sentence_spans(text))
+    context = f"{hit.title}\n{hit.source}\n{hit.chunk.context}"
+    context_terms, context_numbers = content_terms(context), numbers(context)
+    terms = [content_terms(text[a:b]) for a, b in spans]
+    found = [numbers(text[a:b]) for a, b in spans]
+    negated = [bool(_NEGATION.search(text[a:b])) for a, b in spans]
+    windows = []
+    for length in range(1, LONGEST_WINDOW + 1):  # shortest first, so that ties go to the shorter quote
+        for i in range(len(spans) - length + 1):
+            start, end = spans[i][0], spans[i + length - 1][1]
+            if length > 1 and end - start > LONGEST_QUOTE_CHARS:
+                continue
+            windows.append(
+                _Window(
+                    hit=index,
+                    start=offset + start,
+                    end=offset + end,
+                    terms=context_terms.union(*terms[i : i + length]),
+                    numbers=context_numbers.union(*found[i : i + length]),
+                    negated=tuple(negated[i : i + length]),
+                    text=f"{context}\n{text[start:end]}",
+                )
+            )
+    return windows
+
+
+class Citations:
+    """Numbers quotes in the order they are first cited; the same quote keeps its number."""
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = hits
+        self._numbers: dict[tuple[int, int, int], int] = {}
+
+    def cite(self, hit: int, start: int, end: int) -> int:
+        """Return the number of the quote ``[start, end)`` of ``hits[hit]``."""
+        return self._numbers.setdefault((hit, start, end), len(self._numbers) + 1)
+
+    def all(self) -> tuple[Citation, ...]:
+        """Return the citations by number, each quote taken from its passage."""
+        return tuple(
+            citation_of(self._hits[hit], start=start, end=end, number=number)
+            for (hit, start, end), number in self._numbers.items()
+        )
+
+
+def citation_of(hit: Hit, *, start: int, end: int, number: int) -> Citation:
+    """Return the citation of the characters ``[start, end)`` of a hit's document."""
+    chunk = hit.chunk
+    offset = chunk.locator.start
+    return Citation(
+        number=number,
+        chunk_id=chunk.id,
+        source=hit.source,
+        collection=hit.collection,
+        locator=chunk.locator.narrowed(start=start, end=end),
+        quote=chunk.text[start - offset : end - offset],
+    )
+
+
+def ground(text: str, hits: Sequence[Hit], grounder: Grounder) -> tuple[tuple[Sentence, ...], tuple[Citation, ...]]:
+    """Return the sentences of ``text`` with the citations that support each, and the citations."""
+    citations = Citations(hits)
+    sentences = []
+    for start, end in sentence_spans(text):
+        support = grounder.support_of(text[start:end])
+        cited = (citations.cite(support.hit, support.start, support.end),) if support else ()
+        sentences.append(Sentence(start=start, end=end, citations=cited))
+    return tuple(sentences), citations.all()
+
+
+def quote_answer(
+    evidence: Sequence[Evidence], hits: Sequence[Hit], *, separator: str
+) -> tuple[str, tuple[Sentence, ...], tuple[Citation, ...]]:
+    """Return an answer made of quotes alone: its text, sentences and citations.
+
+    A table's row is shown with the names of its columns; the quote stays the row as it stands in the source.
+    """
+    citations = Citations(hits)
+    text, sentences = "", []
+    for item in evidence:
+        shown = _readable(item, hits[item.hit])
+        start = len(text) + (len(separator) if text else 0)
+        text = f"{text}{separator}{shown}" if text else shown
+        number = citations.cite(item.hit, item.start, item.end)
+        sentences.append(Sentence(start=start, end=len(text), citations=(number,)))
+    return text, tuple(sentences), citations.all()
+
+
+def _readable(item: Evidence, hit: Hit) -> str:
+    cells = item.text.split(" | ")
+    if len(cells) < 2:
+        return " ".join(item.text.split())
+    header = _header_above(item, hit).split(" | ")
+    if len(header) != len(cells) or header == cells:
+        return item.text
+    return "; ".join(
+        f"{name.strip()}: {cell.strip()}" for name, cell in zip(header, cells, strict=True) if cell.strip()
+    )
+
+
+def _header_above(item: Evidence, hit: Hit) -> str:
+    """Return the header row of a table's row: the first row of its lines in the passage, or the one in the context."""
+    before = hit.chunk.text[: item.start - hit.chunk.locator.start]
+    block = before[before.rfind("\n\n") + 2 if "\n\n" in before else 0 :]
+    rows = [line for line in block.split("\n") if " | " in line]
+    carried = [line for line in hit.chunk.context.split("\n") if " | " in line]
+    return rows[0] if rows and not ("\n\n" not in before and carried) else (carried[-1] if carried else "")
+
+
+def extended(item: Evidence, hit: Hit) -> Evidence:
+    """Return the evidence with the list that follows it, when it ends in a colon and only announces it."""
+    if not item.text.rstrip().endswith((":", "：")):
+        return item
+    offset = hit.chunk.locator.start
+    end = item.end
+    for start, stop in sentence_spans(hit.chunk.text):
+        if offset + start >= item.end and offset + stop - item.start <= LONGEST_QUOTE_CHARS:
+            end = offset + stop
+    text = hit.chunk.text[item.start - offset : end - offset]
+    return replace(item, end=end, text=text)

@@ -1,0 +1,221 @@
+"""The knowledge base as programs use it: ingest, search, ask, stream, delete, verify, rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from core.errors import EmptyQuestion, QuestionTooLong, UnknownCollection, UnknownSource
+from core.interfaces import StoredSource
+from core.records import Answer, Event, Finished, Hit, Message, SearchFilter
+from core.settings import Settings, load_settings
+from core.tables import nearest
+
+if TYPE_CHECKING:
+    from indexes.store import Store
+    from ingest.reports import IngestReport
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.tools import BaseTool
+
+    from app.services import Services
+
+DEFAULT_COLLECTION = "default"
+
+
+class KnowledgeBase:
+    """A data directory of documents that can be searched and asked; safe to use from many threads.
+
+    Readers never block. The writer's lock is taken for the time of an ingest, a deletion or a rebuild only, so that
+    the command line can ingest while the web app serves.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._writing = RLock()
+
+    @classmethod
+    def open(cls, data_dir: str | Path | None = None, *, settings: Settings | None = None) -> KnowledgeBase:
+        """Open the knowledge base in ``data_dir``, made when it is not there; models load on first use.
+
+        Args:
+            data_dir: The data directory; None takes it from the settings.
+            settings: None reads ``citadel.toml`` and the environment.
+        """
+        import os
+
+        from app.services import Services
+
+        if settings is None:
+            settings = load_settings(environ=os.environ, data_dir=data_dir).settings
+        elif data_dir is not None:
+            settings = settings.model_copy(update={"data_dir": Path(data_dir)})
+        return cls(Services(settings))
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the models and the store."""
+        self.services.close()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings it was opened with."""
+        return self.services.settings
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections, in alphabetical order."""
+        return self.services.store.collections()
+
+    def documents(self, *, collection: str | None = None) -> list[StoredSource]:
+        """Return the sources of one collection, or of all, by collection and path.
+
+        Raises:
+            UnknownCollection: There is no such collection.
+        """
+        names = self.collections() if collection is None else [self._known_collection(collection)]
+        return [source for name in names for _, source in sorted(self.services.store.sources(collection=name).items())]
+
+    def document(self, path: str, *, collection: str | None = None) -> StoredSource:
+        """Return the source of this path.
+
+        Raises:
+            UnknownSource: There is none; the nearest path is named.
+        """
+        found = [source for source in self.documents(collection=collection) if source.path == path]
+        if not found:
+            near = nearest(path, [source.path for source in self.documents(collection=collection)])
+            raise UnknownSource(
+                "there is no such document", where=path, remedy=f"The nearest is {near}" if near else ""
+            )
+        return found[0]
+
+    def document_text(self, path: str, *, collection: str | None = None) -> str:
+        """Return the whole text of a source; quotes are substrings of it."""
+        return self.services.store.document_text(self.document(path, collection=collection).source_id)
+
+    def search(self, query: str, k: int | None = None, *, filter: SearchFilter | None = None) -> list[Hit]:
+        """Return the ``k`` best passages, best first.
+
+        Raises:
+            EmptyQuestion: The query has no words.
+            QuestionTooLong: The query is longer than ``answer.max_question_chars``.
+            UnknownCollection: The filter names one that is not there.
+        """
+        return self.services.index.search(self._checked(query), k=k, filter=self._checked_filter(filter))
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    def ask(self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None) -> Answer:
+        """Answer a question from the documents; raises as :meth:`search` does."""
+        for event in self.stream(question, history=history, filter=filter):
+            if isinstance(event, Finished):
+                return event.answer
+        raise AssertionError("a stream of events ends with Finished")
+
+    def stream(
+        self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None
+    ) -> Iterator[Event]:
+        """Yield ``Retrieved``, ``Token``..., ``Finished``; closing the iterator stops the model.
+
+        The text of ``Finished`` is the one that counts: where nothing supports what was written, it differs from the
+        tokens. Raises as :meth:`search` does, before the first event.
+        """
+        question, checked = self._checked(question), self._checked_filter(filter)
+        return self.services.chain.stream(question, history=tuple(history), filter=checked)
+
+    def as_retriever(self, *, k: int | None = None, filter: SearchFilter | None = None) -> BaseRetriever:
+        """Return a LangChain retriever over this knowledge base."""
+        from indexes.retriever import CitadelRetriever
+
+        return CitadelRetriever(index=self.services.index, k=k, filter=self._checked_filter(filter))
+
+    def as_tool(self) -> BaseTool:
+        """Return a LangChain tool that answers a question with citations."""
+        from app.tools import ask_tool
+
+        return ask_tool(self)
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def ingest(
+        self,
+        *paths: str | Path,
+        collection: str = DEFAULT_COLLECTION,
+        sync: bool = False,
+        on_event: Callable[[Any], None] | None = None,
+    ) -> IngestReport:
+        """Read files and folders into a collection; one report per file, whatever happened to it.
+
+        Args:
+            paths: Files and folders.
+            collection: Where to; made when it is not there.
+            sync: Remove sources of these folders that are gone.
+            on_event: Called with the pipeline's ``Progress`` and ``FileDone`` events, in the calling thread.
+
+        Raises:
+            StoreLocked: Another process writes.
+        """
+        from ingest.pipeline import Pipeline
+
+        with self._writer() as store:
+            pipeline = Pipeline(store, self.services.embedder, self.settings.ingest)
+            return pipeline.ingest([Path(path) for path in paths], collection=collection, sync=sync, on_event=on_event)
+
+    def delete(self, path: str, *, collection: str | None = None) -> StoredSource:
+        """Delete a source; it is invisible at once.
+
+        Raises:
+            UnknownSource: There is none of this path.
+            StoreLocked: Another process writes.
+        """
+        source = self.document(path, collection=collection)
+        with self._writer() as store:
+            store.delete(source.path, collection=source.collection)
+        return source
+
+    @contextmanager
+    def _writer(self) -> Iterator[Store]:
+        with self._writing:
+            writer = self.services.open_writer()
+            try:
+                yield writer
+            finally:
+                writer.close()
+
+    # --- checking input --------------------------------------------------------------------------------------------
+
+    def _checked(self, question: str) -> str:
+        question = question.strip()
+        if not any(character.isalnum() for character in question):
+            raise EmptyQuestion("the question has no words", remedy="Type what you want to know")
+        limit = self.settings.answer.max_question_chars
+        if len(question) > limit:
+            raise QuestionTooLong(
+                f"the question has {len(question):,} characters and the limit is {limit:,}",
+                remedy="Shorten it, or ingest the long text as a document and ask about it",
+            )
+        return question
+
+    def _checked_filter(self, filter: SearchFilter | None) -> SearchFilter:
+        filter = filter or SearchFilter()
+        for name in filter.collections:
+            self._known_collection(name)
+        return filter
+
+    def _known_collection(self, name: str) -> str:
+        known = self.collections()
+        if name not in known:
+            near = nearest(name, known)
+            raise UnknownCollection(
+                "there is no such collection", where=name, remedy=f"The nearest is {near}" if near else ""
+            )
+        return name
