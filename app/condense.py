@@ -15,9 +15,9 @@ from core.text import content_terms, detect_language
 
 _REFERS = re.compile(
     r"^(?:and|but|so|what about|how about|what if|ok(?:ay)?|then|also|or)\b|"
-    r"\b(?:it|its|they|them|their|theirs|this|that|these|those|he|him|his|she|her|hers|there|one|ones|the same|"
-    r"the former|the latter|instead|else)\b|"
-    r"[它他她其]|这[个些款种样里]?|那[个些款种样里]?|呢[？?]?$|^(?:还有|另外|那么|以及|如果是|换成)|同样|前者|后者|上述|刚才",
+    r"\b(?:it|its|they|them|their|theirs|this|these|those|he|him|his|she|her|hers|the same|the former|the latter|"
+    r"instead)\b|\bthat(?=[?.,]|$| (?:is|was|one|cost|mean|apply|include|take|work)\b)|"
+    r"它|(?<!其)他|她|其(?![他它中余实])|这|那|呢[？?]?$|^(?:还有|另外|以及|如果是|换成)|同样|前者|后者|上述|刚才",
     re.I,
 )
 _FEWEST_TERMS = 2

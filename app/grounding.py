@@ -6,7 +6,8 @@ to three neighbouring sentences supports it when the window holds
 - the share ``support`` of the sentence's terms, weighed by how rare they are among the passages,
 - the same share of what the sentence says beyond the question (so that echoing the question proves nothing),
 - every number, and every name or code with a digit, that the sentence holds,
-- a negation if the sentence negates, and a sentence without one if it does not.
+- and, in the sentence that shares most with it, a negation if it negates and none if it does not; a window that
+  shares more and says the opposite contradicts it.
 
 The quote is that window, a verbatim substring of the document.
 """
@@ -23,7 +24,11 @@ from core.text import content_terms, numbers, sentence_spans
 
 LONGEST_WINDOW = 3
 LONGEST_QUOTE_CHARS = 900
-_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|neither|without|cannot)\b|n['’]t\b|不|没|無|无|未|非|勿|禁", re.I)
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nor|neither|without|cannot)\b|n['’]t\b|"
+    r"不(?![同仅但断少锈管论过久])|没|沒|無(?!線)|无(?![线锡论])|未(?![来來])|勿|非(?![常洲])|禁止",
+    re.I,
+)
 _NAME = re.compile(r"(?<![.!?。！？\"“]\s)(?<!^)\b[A-Z][\w-]+")
 
 
@@ -44,8 +49,8 @@ class _Window:
     end: int
     terms: frozenset[str]
     numbers: frozenset[str]
-    negated: tuple[bool, ...]
     text: str
+    sentences: tuple[tuple[frozenset[str], bool], ...]  # each sentence's own terms, and whether it negates
 
 
 class Grounder:
@@ -68,22 +73,22 @@ class Grounder:
         names = {name.lower() for name in _NAME.findall(sentence)}
         negated = bool(_NEGATION.search(sentence))
         best: Support | None = None
+        contradicted = 0.0
         for window in self._windows:
-            if not stated - self._asked_numbers <= window.numbers or not stated <= window.numbers | self._asked_numbers:
+            if not stated <= window.numbers | self._asked_numbers or any(name not in window.text for name in names):
                 continue
             share, new_share = self._rarity.share(said, window.terms), self._rarity.share(new, window.terms)
-            if share < self._least or new_share < self._least or not _negations_agree(negated, window):
+            if share < self._least or new_share < self._least:
                 continue
-            lower = window.text.lower()
-            if any(name not in lower for name in names):
-                continue
-            if best is None or share > best.share + 1e-9:
+            if _main_negates(said, window) != negated:
+                contradicted = max(contradicted, share)
+            elif best is None or share > best.share + 1e-9:
                 best = Support(hit=window.hit, start=window.start, end=window.end, share=share)
-        return best
+        return best if best and best.share > contradicted - 1e-9 else None
 
 
-def _negations_agree(negated: bool, window: _Window) -> bool:
-    return any(window.negated) if negated else not all(window.negated)
+def _main_negates(said: frozenset[str], window: _Window) -> bool:
+    return max(window.sentences, key=lambda sentence: len(sentence[0] & said))[1]
 
 
 def _windows(index: int, hit: Hit) -> list[_Window]:
@@ -107,8 +112,8 @@ def _windows(index: int, hit: Hit) -> list[_Window]:
                     end=offset + end,
                     terms=context_terms.union(*terms[i : i + length]),
                     numbers=context_numbers.union(*found[i : i + length]),
-                    negated=tuple(negated[i : i + length]),
-                    text=f"{context}\n{text[start:end]}",
+                    text=f"{context}\n{text[start:end]}".lower(),
+                    sentences=tuple(zip(terms[i : i + length], negated[i : i + length], strict=True)),
                 )
             )
     return windows

@@ -143,6 +143,21 @@ _CHINESE_STOP = re.compile(
     "一个|个|就|都|也|还|被|把|对|从|到|于|为|以|之|其|等|各|每"
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_LATIN_WORD = re.compile(r"[a-z]+")
+_NUMBER_WORDS = {
+    word: str(value)
+    for value, word in enumerate(
+        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen twenty".split(),
+        start=2,
+    )
+} | {
+    word: str(10 * value)
+    for value, word in enumerate("thirty forty fifty sixty seventy eighty ninety".split(), start=3)
+}
+_CHINESE_DIGITS = "零一二三四五六七八九"
+_CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000}
+_CHINESE_NUMERAL = re.compile(f"[{_CHINESE_DIGITS}十百千]+")
 
 
 def content_terms(text: str) -> frozenset[str]:
@@ -154,18 +169,38 @@ def content_terms(text: str) -> frozenset[str]:
         if _CJK_CHAR.match(word):
             for run in _CHINESE_STOP.split(word):
                 words.update((run,) if len(run) == 1 else (run[i : i + 2] for i in range(len(run) - 1)))
+        elif word[0].isdigit():
+            words.add(_by_value(word.lower()))
         elif word.lower() not in _STOP_WORDS:
             words.add(_stem(word.lower()))
     return frozenset(words - {""})
 
 
 def numbers(text: str) -> frozenset[str]:
-    """Return the numbers in ``text`` without thousands separators, "1,250.0" as "1250"."""
-    found = set()
-    for match in _NUMBER.finditer(unicodedata.normalize("NFKC", text)):
-        number = match.group().rstrip(".,")
-        number = re.sub(r",(?=\d{3}(?!\d))", "", number)
-        if "." in number and number.count(".") == 1:
-            number = number.rstrip("0").rstrip(".")
-        found.add(number)
+    """Return the numbers in ``text`` by value: "1,250.0" as "1250", "three" and "三" as "3", "十五" as "15".
+
+    "one" and "一" are left out: they are rarely meant as numbers.
+    """
+    normal = unicodedata.normalize("NFKC", text)
+    found = {_by_value(match.group()) for match in _NUMBER.finditer(normal)}
+    found.update(_NUMBER_WORDS[word] for word in _LATIN_WORD.findall(normal.lower()) if word in _NUMBER_WORDS)
+    found.update(value for run in _CHINESE_NUMERAL.findall(normal) if (value := _chinese_value(run)))
     return frozenset(found)
+
+
+def _by_value(number: str) -> str:
+    number = re.sub(r",(?=\d{3}(?!\d))", "", number)
+    return number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
+
+
+def _chinese_value(run: str) -> str:
+    """Return the value of a Chinese numeral below 10,000, or "" where it is none or just one."""
+    total, digit = 0, 0
+    for character in run:
+        if character in _CHINESE_DIGITS:
+            digit = _CHINESE_DIGITS.index(character)
+        else:
+            total += (digit or 1) * _CHINESE_UNITS[character]
+            digit = 0
+    total += digit
+    return str(total) if total > 1 and not set(run) <= set("百千") else ""

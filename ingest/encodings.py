@@ -147,8 +147,8 @@ def _best(sample: bytes) -> Encoding:
 
 def _whole_characters(sample: bytes, codec: str) -> str | None:
     decoder = codecs.getincrementaldecoder(codec)()
-    try:
-        return decoder.decode(sample, final=False)
+    try:  # a longer text may be cut within its last character
+        return decoder.decode(sample, final=len(sample) < 64)
     except UnicodeDecodeError:
         return None
 

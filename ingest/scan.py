@@ -10,8 +10,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import (
@@ -29,9 +29,8 @@ from core.errors import (
 from core.interfaces import StoredSource
 from core.records import SourceFile
 from ingest.ignoring import IGNORE_FILE, IgnoreRules
+from ingest.known import Known, storable
 
-# A file as young as this when it was stored may have changed since within the same tick of the file system's clock.
-_RACY_SECONDS = 2.0
 _MIB = 2**20
 
 
@@ -42,65 +41,6 @@ class FileFailure:
     path: str
     location: str
     error: CitadelError
-
-
-class Known:
-    """What the store holds of a collection: it keeps names stable and spares unchanged files the reading."""
-
-    def __init__(self, sources: Mapping[str, StoredSource] | None = None, *, recipe: str = "") -> None:
-        self._by_path = sources or {}
-        self._by_location = {s.location: s for s in self._by_path.values() if not is_passage_recipe(s.recipe)}
-        self._recipe = recipe
-        self._taken: set[str] = set()
-
-    def at(self, location: str) -> StoredSource | None:
-        """Return the source stored from ``location``, or None."""
-        return self._by_location.get(storable(location))
-
-    def unchanged_at(self, location: str, status: os.stat_result) -> StoredSource | None:
-        """Return the source stored from ``location`` when size, time and recipe say that it is the same."""
-        stored = self.at(location)
-        if stored is None or stored.recipe != self._recipe or stored.path in self._taken:
-            return None
-        same = stored.size_bytes == status.st_size and stored.modified == status.st_mtime
-        return stored if same and stored.ingested - stored.modified > _RACY_SECONDS else None
-
-    def claim(self, wanted: str, *, root: str, location: str, sha256: str) -> str:
-        """Return the name of a file in the collection: ``wanted``, or with folders before it where that is taken.
-
-        A name is taken by another file of this scan, and by a stored one that is still there with other content.
-        """
-        stored = self.at(location)
-        if stored is not None and stored.path not in self._taken:
-            return self._take(stored.path)
-        above = [part for part in storable(root).split("/") if part]
-        name = wanted
-        while not self._is_free(name, location=location, sha256=sha256):
-            # Past the last folder only a name with odd bytes that equals another one's escaped form is left.
-            name = f"{above.pop() if above else '_'}/{name}"
-        return self._take(name)
-
-    def _take(self, name: str) -> str:
-        self._taken.add(name)
-        return name
-
-    def _is_free(self, name: str, *, location: str, sha256: str) -> bool:
-        if name in self._taken:
-            return False
-        stored = self._by_path.get(name)
-        if stored is None or stored.sha256 == sha256 or stored.location == storable(location):
-            return True
-        return not os.path.lexists(stored.location)
-
-
-def is_passage_recipe(recipe: str) -> bool:
-    """Return whether a source was stored as a ready passage; many of those share one location."""
-    return recipe.startswith("passages")
-
-
-def storable(name: str) -> str:
-    """Return a file name without undecodable bytes, which are written ``\\xff``; other names are unchanged."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def scan(
@@ -313,23 +253,22 @@ class _Walk:
             return
         self.visited.add(location)
         wanted = storable(path)
+        stored = self.known.at(location)
+        shown = stored.path if stored else wanted
         try:
             status = os.lstat(location)
-            if stored := self.known.unchanged_at(location, status):
+            if stored and self.known.is_unchanged(stored, status):
                 name = self.known.claim(wanted, root=root.folder, location=location, sha256=stored.sha256)
                 yield _as_stored(stored, path=name, location=location)
                 return
-            named = self.known.at(location)
-            found = identify(
-                named.path if named else wanted, location=location, max_file_bytes=self.max_file_bytes
-            )
+            found = identify(shown, location=location, max_file_bytes=self.max_file_bytes)
         except OSError as error:
-            yield FileFailure(path=wanted, location=location, error=failure_of(error, wanted))
+            yield FileFailure(path=shown, location=location, error=failure_of(error, shown))
         except DocumentError as error:
-            yield FileFailure(path=error.where or wanted, location=location, error=error)
+            yield FileFailure(path=shown, location=location, error=error)
         else:
             name = self.known.claim(wanted, root=root.folder, location=location, sha256=found.sha256)
-            yield found if name == found.path else _renamed(found, name)
+            yield replace(found, path=name)
 
 
 def is_inside(location: str, folder: str) -> bool:
@@ -346,9 +285,3 @@ def _as_stored(stored: StoredSource, *, path: str, location: str) -> SourceFile:
         size_bytes=stored.size_bytes,
         modified=stored.modified,
     )
-
-
-def _renamed(source: SourceFile, path: str) -> SourceFile:
-    from dataclasses import replace
-
-    return replace(source, path=path)

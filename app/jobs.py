@@ -1,0 +1,148 @@
+"""Ingesting in the background: one job at a time, watched by any page, gone on with when a page is reloaded."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Any, Literal, Protocol
+
+from app.live import Live
+from core.errors import CitadelError
+from ingest.reports import FileDone, FileReport, Progress
+
+log = logging.getLogger(__name__)
+
+JobStage = Literal["queued", "scanning", "running", "cancelling", "finished", "cancelled", "failed"]
+KEPT_JOBS = 20
+
+
+class Ingests(Protocol):
+    """What a job needs of the knowledge base."""
+
+    def ingest(self, *paths: str | Path, collection: str, on_event: Callable[[Any], None] | None = None) -> object:
+        """Read files and folders into a collection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """An ingest as it stands; ``reports`` has one for each file that is done."""
+
+    id: str
+    collection: str
+    stage: JobStage = "queued"
+    progress: Progress | None = None
+    reports: tuple[FileReport, ...] = ()
+    error: CitadelError | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether more is to come."""
+        return self.stage in ("queued", "scanning", "running", "cancelling")
+
+
+class Cancelled(BaseException):
+    """Raised inside an ingest that was cancelled; no error, so that nothing on the way takes it for one."""
+
+
+class Job:
+    """One ingest of files or folders."""
+
+    def __init__(self, paths: Sequence[Path], *, collection: str) -> None:
+        self.paths = tuple(paths)
+        self.live = Live(JobState(id=secrets.token_urlsafe(9), collection=collection))
+        self._cancelled = Event()
+
+    @property
+    def state(self) -> JobState:
+        """The job as it stands."""
+        return self.live.state
+
+    def cancel(self) -> None:
+        """Stop after the file that is being stored; what was read stays."""
+        self._cancelled.set()
+        state = self.state
+        if state.stage == "queued":
+            self.live.put(replace(state, stage="cancelled"), last=True)
+        else:
+            self.live.put(replace(state, stage="cancelling"))
+
+    def run(self, knowledge_base: Ingests) -> None:
+        """Ingest; whatever happens becomes the job's state."""
+        if not self.live.put(replace(self.state, stage="scanning")):
+            return
+        try:
+            knowledge_base.ingest(*self.paths, collection=self.state.collection, on_event=self._noted)
+            self.live.put(replace(self.state, stage="finished"), last=True)
+        except Cancelled:
+            self.live.put(replace(self.state, stage="cancelled"), last=True)
+        except CitadelError as error:
+            self.live.put(replace(self.state, stage="failed", error=error), last=True)
+        finally:  # whatever else went wrong is in the log; nobody may wait for ever
+            unforeseen = CitadelError("something went wrong", remedy="Try again; the server's log says more")
+            self.live.put(replace(self.state, stage="failed", error=unforeseen), last=True)
+
+    def _noted(self, event: object) -> None:
+        state = self.state
+        stage: JobStage = "cancelling" if self._cancelled.is_set() else "running"
+        match event:
+            case Progress():
+                self.live.put(replace(state, stage=stage, progress=event))
+            case FileDone(report=report):
+                self.live.put(replace(state, stage=stage, reports=(*state.reports, report)))
+        if self._cancelled.is_set():
+            raise Cancelled
+
+
+class Jobs:
+    """The jobs of this server, run one after another in a thread that starts with the first."""
+
+    def __init__(self, knowledge_base: Ingests) -> None:
+        self._knowledge_base = knowledge_base
+        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: list[Job] = []
+        self._lock = Lock()
+        self._worker: Thread | None = None
+
+    def start(self, paths: Sequence[Path], *, collection: str) -> Job:
+        """Queue an ingest."""
+        job = Job(paths, collection=collection)
+        with self._lock:
+            self._jobs = [*self._jobs[1 - KEPT_JOBS :], job]
+            self._queue.put(job)
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = Thread(target=self._work, name="ingest-jobs", daemon=True)
+                self._worker.start()
+        return job
+
+    @property
+    def newest(self) -> Job | None:
+        """The job that runs, else the one that was queued last."""
+        with self._lock:
+            running = [job for job in self._jobs if job.state.running]
+            return running[0] if running else (self._jobs[-1] if self._jobs else None)
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job by its id."""
+        with self._lock:
+            return next((job for job in self._jobs if job.state.id == job_id), None)
+
+    def close(self, *, patience_seconds: float = 5.0) -> None:
+        """Cancel what runs and wait for it a while."""
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            if job.state.running:
+                job.cancel()
+        until = time.monotonic() + patience_seconds
+        while any(job.state.running for job in jobs) and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _work(self) -> None:
+        while True:
+            self._queue.get().run(self._knowledge_base)

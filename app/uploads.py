@@ -1,0 +1,89 @@
+"""Uploaded files: kept in the data directory under safe names, so that their pages can be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import FileTooLarge, UsageError
+from core.interfaces import StoredSource
+
+MAX_NAME_BYTES = 180
+MAX_COLLECTION_CHARS = 60
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\u202a-\u202e\u2066-\u2069]')
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
+
+
+def safe_name(name: str) -> str:
+    """Return a name that is one plain part of a path on any system, the same for the same name.
+
+    Unsafe characters become ``_``; a name that is empty, reserved, hidden or too long is mended and told from others
+    by a digest of what it was.
+    """
+    composed = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
+    plain = _UNSAFE.sub("_", composed).strip().rstrip(". ")
+    if plain == composed and plain and not plain.startswith(".") and not _RESERVED.match(plain):
+        if len(plain.encode()) <= MAX_NAME_BYTES:
+            return plain
+    digest = hashlib.sha256(composed.encode()).hexdigest()[:8]
+    stem, dot, ending = plain.lstrip(".").rpartition(".")
+    if not stem or len(ending) > 10:
+        stem, dot, ending = plain.lstrip("."), "", ""
+    room = MAX_NAME_BYTES - len(digest) - len(ending.encode()) - 2
+    stem = stem.encode()[:room].decode(errors="ignore") or "file"
+    return f"{stem}-{digest}{dot}{ending}"
+
+
+def checked_collection(name: str) -> str:
+    """Return a collection's name without the white space around it.
+
+    Raises:
+        UsageError: It is empty, too long or holds control characters.
+    """
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or len(name) > MAX_COLLECTION_CHARS or not name.isprintable():
+        raise UsageError(
+            f"a collection's name has 1 to {MAX_COLLECTION_CHARS} printable characters", remedy="Type another name"
+        )
+    return name
+
+
+class Uploads:
+    """The folder of uploaded files, one folder in it for each collection."""
+
+    def __init__(self, data_dir: Path, *, max_mb: int) -> None:
+        self.folder = data_dir.resolve() / "uploads"
+        self.incoming = data_dir.resolve() / "tmp" / "uploads"
+        self.max_mb = max_mb
+
+    def keep(self, received: Path, *, name: str, collection: str) -> Path:
+        """Move a received file to its place, replacing the one of the same name, and return it.
+
+        Raises:
+            FileTooLarge: It is larger than ``max_mb``.
+        """
+        if received.stat().st_size > self.max_mb * 2**20:
+            raise FileTooLarge(
+                f"the file is larger than {self.max_mb} MiB",
+                where=name,
+                remedy="Split it, or raise serve.max_upload_mb",
+            )
+        folder = self.folder / safe_name(collection)
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / safe_name(name)
+        part = folder / f".{place.name[:40]}.part"
+        shutil.move(received, part)
+        os.replace(part, place)
+        return place
+
+    def discard(self, sources: Sequence[StoredSource]) -> None:
+        """Remove the files of deleted sources that were uploads; others stay where they are."""
+        for source in sources:
+            location = Path(source.location)
+            if location.is_relative_to(self.folder):
+                location.unlink(missing_ok=True)

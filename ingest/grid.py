@@ -1,0 +1,60 @@
+"""Lay out table cells that span rows and columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MAX_COLUMNS = 1_000
+MAX_SPAN_ROWS = 10_000
+
+
+@dataclass(slots=True)
+class Grid:
+    """Cells placed row by row; a spanning cell's text stands in every place it covers, so that each row reads whole.
+
+    A cell alone in its row, such as a title across the table, is written once.
+    """
+
+    rows: list[list[str]] = field(default_factory=list)
+    _hanging: dict[int, tuple[int, str]] = field(default_factory=dict)  # column -> rows left, text from above
+
+    def start_row(self) -> None:
+        """Begin a row."""
+        self.rows.append([])
+
+    def place(self, text: str, *, columns: int = 1, rows: int = 1) -> None:
+        """Put a cell at the next free place of the row."""
+        self._fill_hanging()
+        row = self.rows[-1]
+        for _ in range(max(1, min(columns, MAX_COLUMNS - len(row)))):
+            if rows > 1:
+                self._hanging[len(row)] = (min(rows, MAX_SPAN_ROWS), text)
+            row.append(text)
+
+    def end_row(self) -> None:
+        """Finish a row: what hangs down from above takes its places."""
+        self._fill_hanging(to_end=True)
+        self._hanging = {column: (left - 1, text) for column, (left, text) in self._hanging.items() if left > 1}
+
+    def finished(self) -> list[list[str]]:
+        """Return the rows, all of one width, without columns that are empty throughout."""
+        width = max((len(row) for row in self.rows), default=0)
+        padded = [row + [""] * (width - len(row)) for row in self.rows]
+        kept = [column for column in range(width) if any(row[column].strip() for row in padded)]
+        return [_once([row[column] for column in kept]) for row in padded]
+
+    def _fill_hanging(self, *, to_end: bool = False) -> None:
+        row = self.rows[-1]
+        while len(row) in self._hanging:
+            row.append(self._hanging[len(row)][1])
+        if to_end:
+            for column in sorted(self._hanging):
+                if column >= len(row):
+                    row.extend([""] * (column - len(row)))
+                    row.append(self._hanging[column][1])
+
+
+def _once(row: list[str]) -> list[str]:
+    if len(row) > 1 and row[0].strip() and len(set(row)) == 1:
+        return row[:1]
+    return row

@@ -1,0 +1,302 @@
+"""Walk an HTML tree into headings, paragraphs, lists, tables and code; HTML, EPUB, Markdown and mail share it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest.builder import DocumentBuilder, ListItem
+from ingest.grid import Grid
+
+_HEADINGS = {f"h{n}": n for n in range(1, 7)}
+_SKIPPED = frozenset(
+    "script style noscript template head iframe object embed canvas audio video map datalist select button svg".split()
+)
+_BLOCKS = frozenset(
+    "address article aside blockquote body center details dialog dd div dl dt fieldset figcaption figure footer form "
+    "h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre section summary table tbody td "
+    "tfoot th thead tr ul caption".split()
+)
+_CAPTIONS = frozenset(("figcaption", "caption"))
+_SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
+_LONG_CELL = 600  # characters; a cell longer than this holds a page layout, not a value
+_MAX_DEPTH = 200
+
+
+@dataclass(slots=True)
+class HtmlWalker:
+    """Adds the blocks under an element to a builder.
+
+    Args:
+        builder: Takes the sections.
+        level_offset: Added to the level of every heading.
+    """
+
+    builder: DocumentBuilder
+    level_offset: int = 0
+    _inline: list[str] = field(default_factory=list)
+
+    def walk(self, root: Any) -> None:
+        """Add everything under ``root``, in order."""
+        self._children(root, 0)
+        self._flush()
+
+    def _children(self, element: Any, depth: int) -> None:
+        self._inline.append(element.text or "")
+        for child in element:
+            self._element(child, depth + 1)
+            self._inline.append(child.tail or "")
+
+    def _element(self, element: Any, depth: int) -> None:
+        tag = tag_of(element)
+        if not tag or tag in _SKIPPED or is_hidden(element) or depth > _MAX_DEPTH:
+            return
+        if tag not in _BLOCKS:
+            self._inline_element(element, tag, depth)
+            return
+        self._flush()
+        if tag in _HEADINGS:
+            self.builder.add_heading(inline_text(element), level=_HEADINGS[tag] + self.level_offset)
+        elif tag in ("ul", "ol", "menu", "dl"):
+            self._list(element, depth)
+        elif tag == "table":
+            self._table(element, depth)
+        elif tag == "pre":
+            self.builder.add_text(verbatim_text(element), kind="code")
+        elif tag in _CAPTIONS:
+            self.builder.add_text(inline_text(element), kind="caption")
+        else:
+            self._children(element, depth)
+            self._flush()
+
+    def _inline_element(self, element: Any, tag: str, depth: int) -> None:
+        if any(tag_of(inner) in _BLOCKS for inner in element.iterdescendants()):
+            self._children(element, depth)  # a link or span around blocks
+        else:
+            self._inline.append(_own_inline(element, tag))
+
+    def _flush(self) -> None:
+        text = tidy("".join(self._inline))
+        self._inline.clear()
+        if text:
+            self.builder.add_text(text)
+
+    def _list(self, element: Any, depth: int) -> None:
+        items: list[ListItem] = []
+        for piece in list_pieces(element, depth=0):
+            if isinstance(piece, ListItem):
+                items.append(piece)
+                continue
+            self.builder.add_list(items)
+            items = []
+            self._element(piece, depth + 1)
+        self.builder.add_list(items)
+
+    def _table(self, table: Any, depth: int) -> None:
+        if _is_layout(table):
+            self._children(table, depth)
+            self._flush()
+            return
+        for caption in table.iterchildren("caption"):
+            self.builder.add_text(inline_text(caption), kind="caption")
+        rows, has_header = table_rows(table)
+        self.builder.add_table(rows, has_header=has_header)
+
+
+def tag_of(element: Any) -> str:
+    """Return an element's local name in lower case, "" for comments and the like."""
+    tag = element.tag
+    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
+
+
+def is_hidden(element: Any) -> bool:
+    """Whether a browser would not show the element."""
+    style = (element.get("style") or "").replace(" ", "").lower()
+    return element.get("hidden") is not None or "display:none" in style or "visibility:hidden" in style
+
+
+def inline_text(element: Any) -> str:
+    """Return the text of an element on one line, ``br`` and blocks within it as spaces."""
+    return " ".join("".join(_texts(element)).split())
+
+
+def verbatim_text(element: Any) -> str:
+    """Return the text of an element with its line ends and indents."""
+    pieces = [element.text or ""]
+    for child in element:
+        if tag_of(child) == "br":
+            pieces.append("\n")
+        elif tag_of(child) and tag_of(child) not in _SKIPPED:
+            pieces.append(verbatim_text(child))
+        pieces.append(child.tail or "")
+    return "".join(pieces)
+
+
+def tidy(text: str) -> str:
+    """Collapse white space as a browser does, keeping the line ends that ``br`` left as "\\v"."""
+    lines = (_SPACES.sub(" ", line).strip() for line in text.split("\v"))
+    return "\n".join(line for line in lines if line)
+
+
+def list_pieces(element: Any, *, depth: int) -> Iterator[ListItem | Any]:
+    """Yield the items of a list and those of the lists within it, and elements that no item can hold."""
+    if tag_of(element) == "dl":
+        yield from _definitions(element, depth)
+        return
+    number = _start(element)
+    for child in element:
+        tag = tag_of(child)
+        if tag in ("ul", "ol", "menu", "dl"):
+            yield from list_pieces(child, depth=depth + 1)
+        elif tag and not is_hidden(child):
+            marker = f"{number}." if tag_of(element) == "ol" else "-"
+            yield from _item(child, depth, marker)
+            number += 1
+
+
+def _start(element: Any) -> int:
+    value = element.get("start") or "1"
+    return int(value) if value.lstrip("-").isdigit() else 1
+
+
+def _item(element: Any, depth: int, marker: str) -> Iterator[ListItem | Any]:
+    own, nested = _split_item(element)
+    text = " ".join("".join(own).split())
+    if text:
+        yield ListItem(text=text, depth=depth, marker=marker)
+    for inner in nested:
+        if tag_of(inner) in ("ul", "ol", "menu", "dl"):
+            yield from list_pieces(inner, depth=depth + 1)
+        else:
+            yield inner
+
+
+def _split_item(element: Any) -> tuple[list[str], list[Any]]:
+    """Part an item's own text from the lists, tables and code within it, however deep."""
+    own: list[str] = [element.text or ""]
+    nested: list[Any] = []
+    for child in element:
+        tag = tag_of(child)
+        if tag in ("ul", "ol", "menu", "dl", "pre", "table"):
+            nested.append(child)
+        elif tag in _BLOCKS and not is_hidden(child):
+            inner_own, inner_nested = _split_item(child)
+            own += [" ", *inner_own, " "]
+            nested += inner_nested
+        elif tag and tag not in _SKIPPED:
+            own.append(_own_inline(child, tag))
+        own.append(child.tail or "")
+    return own, nested
+
+
+def _definitions(element: Any, depth: int) -> Iterator[ListItem | Any]:
+    has_terms = any(tag_of(child) == "dt" for child in element.iterdescendants())
+    for child in element:
+        tag = tag_of(child)
+        if tag == "dt":
+            yield from _item(child, depth, "-")
+        elif tag == "dd":
+            yield from _item(child, depth + 1 if has_terms else depth, "-")
+        elif tag == "div":
+            yield from _definitions(child, depth)
+
+
+def table_rows(table: Any) -> tuple[list[list[str]], bool]:
+    """Return the rows of a table, spans filled, and whether the first one names the columns."""
+    grid = Grid()
+    has_header = True
+    for n, row in enumerate(_own_rows(table)):
+        cells = [cell for cell in row if tag_of(cell) in ("td", "th")]
+        if n == 0 and cells and not any(tag_of(cell) == "th" for cell in cells):
+            has_header = bool(table.xpath("./*[local-name()='thead']")) or not any(_is_number(c) for c in cells)
+        grid.start_row()
+        for cell in cells:
+            grid.place(_cell_text(cell), columns=_span(cell, "colspan"), rows=_span(cell, "rowspan"))
+        grid.end_row()
+    return grid.finished(), has_header
+
+
+def _is_number(cell: Any) -> bool:
+    return bool(re.fullmatch(r"[-+]?[\d.,]+%?", inline_text(cell)))
+
+
+def _own_rows(table: Any) -> Iterator[Any]:
+    for child in table:
+        tag = tag_of(child)
+        if tag == "tr":
+            yield child
+        elif tag in ("thead", "tbody", "tfoot"):
+            yield from (row for row in child if tag_of(row) == "tr")
+
+
+def _span(cell: Any, name: str) -> int:
+    value = (cell.get(name) or "1").strip()
+    return max(1, int(value)) if value.isdecimal() else 1
+
+
+def _cell_text(cell: Any) -> str:
+    pieces: list[str] = []
+    for piece in _texts(cell):
+        pieces.append(piece)
+    return " ".join("".join(pieces).split())
+
+
+def _is_layout(table: Any) -> bool:
+    """Whether a table only arranges a page: old pages and mails are built of such."""
+    if (table.get("role") or "") in ("presentation", "none"):
+        return True
+    if any(tag_of(inner) in ("th", "caption", "thead") for inner in table.iterdescendants()):
+        return False
+    inner_tables = [inner for inner in table.iterdescendants() if tag_of(inner) == "table"]
+    cells = [cell for row in _own_rows(table) for cell in row if tag_of(cell) == "td"]
+    if len(cells) <= 1:
+        return True
+    return bool(inner_tables) and any(len(inline_text(cell)) > _LONG_CELL for cell in cells)
+
+
+def _texts(element: Any) -> Iterator[str]:
+    """Yield the pieces of text under an element, spaces where blocks part, list items with their markers."""
+    yield element.text or ""
+    number = _start(element) if tag_of(element) == "ol" else 0
+    for child in element:
+        tag = tag_of(child)
+        if tag and tag not in _SKIPPED and not is_hidden(child):
+            if tag == "li":
+                yield f" {number}. " if number else " - "
+                number += bool(number)
+            if tag in _BLOCKS:
+                yield " "
+                yield from _texts(child)
+                yield " "
+            elif tag in ("br", "img", "math", "input", "sub", "sup", "wbr"):
+                yield _own_inline(child, tag).replace("\v", " ")
+            else:
+                yield from _texts(child)
+        yield child.tail or ""
+
+
+def _own_inline(element: Any, tag: str) -> str:
+    """Return what an inline element reads as; "\\v" for a line end."""
+    if tag in _SKIPPED or is_hidden(element):
+        return ""
+    if tag == "br":
+        return "\v"
+    if tag == "wbr":
+        return ""
+    if tag == "img":
+        alternative = " ".join((element.get("alt") or "").split())
+        return f" {alternative} " if alternative else ""
+    if tag == "input":
+        checked = element.get("checked") is not None
+        return ("[x] " if checked else "[ ] ") if element.get("type") in ("checkbox", "radio") else ""
+    if tag == "math":
+        notation = element.get("alttext") or element.xpath("string(.//*[local-name()='annotation'])")
+        return f" {notation} " if notation else inline_text(element)
+    pieces = [element.text or ""]
+    for child in element:
+        if tag_of(child):
+            pieces.append(_own_inline(child, tag_of(child)))
+        pieces.append(child.tail or "")
+    return "".join(pieces)
