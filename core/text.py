@@ -20,6 +20,8 @@ from core.records import Language
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _CJK_CHAR = re.compile(f"[{_CJK}]")
 _WORD = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+(?:[.,](?=\\d)\\d+)*", re.UNICODE)
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 # Where a sentence ends: Chinese enders with closing quotes; Western enders before white space and what may begin a
@@ -114,20 +116,68 @@ def _stem(word: str) -> str:
     return str(_stemmer().stemWord(word))
 
 
+def _folded(text: str) -> str:
+    """Return ``text`` with the differences that matching ignores taken out: width, accents, traditional forms."""
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKD", text)
+    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", plain))
+    return plain.translate(_simplified()) if _CJK_CHAR.search(plain) else plain
+
+
+@lru_cache(maxsize=1)
+def _simplified() -> dict[int, str]:
+    """Return the simplified form of every traditional character, one for one so that it needs no context."""
+    from opencc import OpenCC
+
+    convert = OpenCC("t2s").convert
+    pairs = ((point, convert(chr(point))) for point in range(0x3400, 0xA000))
+    return {point: simple for point, simple in pairs if simple != chr(point)}
+
+
+def _word_terms(word: str) -> Iterator[str]:
+    yield _stem(_THOUSANDS.sub("", word.lower()))
+    parts = () if _NUMBER.fullmatch(word) else _CAMEL.findall(word)
+    if len(parts) > 1:  # DiffExecutor is found by "executor" too
+        yield from (_stem(part.lower()) for part in parts)
+
+
+def _chinese_terms(run: str) -> Iterator[str]:
+    yield from run
+    yield from (run[i : i + 2] for i in range(len(run) - 1))
+
+
 def terms(text: str) -> list[str]:
     """Return the search terms of ``text``, in order, with repeats; the same function for indexing and asking."""
     found: list[str] = []
-    for match in _WORD.finditer(unicodedata.normalize("NFKC", text)):
+    for match in _WORD.finditer(_folded(text)):
         word = match.group()
-        if _CJK_CHAR.match(word):
-            found.extend(word)
-            found.extend(word[i : i + 2] for i in range(len(word) - 1))
-            continue
-        found.append(_stem(word.lower()))
-        parts = _CAMEL.findall(word)
-        if len(parts) > 1:  # DiffExecutor is found by "executor" too
-            found.extend(_stem(part.lower()) for part in parts)
+        found.extend(_chinese_terms(word) if _CJK_CHAR.match(word) else _word_terms(word))
     return found
+
+
+# What questions are made of and answers are not told by. Longer lists lose recall: "name", "many" and "first" tell.
+_ASKING = frozenset(
+    "a an the of in on at to for from by with and or is are was were be been do does did has have had it its this that "
+    "these those as what which who whom whose when where why how s".split()
+)
+_CHINESE_ASKING = re.compile(
+    "请问|是什么|什么时候|什么|多少|哪些|哪个|哪里|哪儿|哪一|怎么样|怎么|怎样|如何|为什么|为何|是否|是不是|有没有|能不能|可不可以"
+)
+_CHINESE_PARTICLES = frozenset("的是了在和与及或吗呢吧啊哪谁何几为有被于")
+
+
+def query_terms(text: str) -> list[str]:
+    """Return the terms of a question without the words that only ask; all its terms when nothing else is left."""
+    found: list[str] = []
+    for match in _WORD.finditer(_folded(text)):
+        word = match.group()
+        if not _CJK_CHAR.match(word):
+            found.extend(() if word.lower() in _ASKING else _word_terms(word))
+            continue
+        for run in _CHINESE_ASKING.split(word):
+            found.extend(term for term in _chinese_terms(run) if not _CHINESE_PARTICLES.issuperset(term))
+    return found or terms(text)
 
 
 _STOP_WORDS = frozenset(

@@ -14,7 +14,7 @@ from ingest.tokens import TokenCounter
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE_ENDS = re.compile(r"\n\s*")
 _CELL_ENDS = re.compile(re.escape(CELL_SEPARATOR))
-_CLAUSE_ENDS = re.compile(r"(?<=[，、；：,;:—])\s*|(?<=[)\]）】])\s+")
+_CLAUSE_ENDS = re.compile(r"(?<=[，、；：）】—])\s*|(?<=[,;:)\]])\s+")
 _WHITE_SPACE = re.compile(r"\s+")
 
 Range = tuple[int, int]
@@ -29,9 +29,7 @@ class Piece:
     overlap_start: int
 
 
-def cut(
-    section: Section, counter: TokenCounter, *, first_room: int, room: int, overlap_tokens: int
-) -> list[Piece]:
+def cut(section: Section, counter: TokenCounter, *, first_room: int, room: int, overlap_tokens: int) -> list[Piece]:
     """Cut a section into pieces of about equal length that cover all but white space at the cuts.
 
     Args:
@@ -70,9 +68,7 @@ class _Atom:
     whole: bool
 
 
-def _fill(
-    atoms: list[_Atom], at: int, counter: TokenCounter, *, limit: int, following: int, end: int
-) -> int:
+def _fill(atoms: list[_Atom], at: int, counter: TokenCounter, *, limit: int, following: int, end: int) -> int:
     """Return the index after the last atom of the piece that starts at ``atoms[at]``, aiming at equal pieces."""
     start = atoms[at].start
     remaining = counter.count(start, end)
@@ -136,8 +132,7 @@ def _parted(text: str, span: Range, separators: re.Pattern[str]) -> Iterator[Ran
     """Yield the parts of a range between separators; a separator that is no white space stays with what is before."""
     start, end = span
     for match in separators.finditer(text, start, end):
-        stop = match.start() if match.group().isspace() else match.end()
-        stop = stop - (len(match.group()) - len(match.group().rstrip())) if stop == match.end() else stop
+        stop = match.start() + len(match.group().rstrip())
         if stop > start:
             yield start, stop
         start = match.end()

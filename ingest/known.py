@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from core.interfaces import StoredSource
+if TYPE_CHECKING:  # the module needs numpy, which a parser process can start without
+    from core.interfaces import StoredSource
 
 # A file as young as this when it was stored may have changed since within the same tick of the file system's clock.
 _RACY_SECONDS = 2.0

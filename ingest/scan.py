@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import (
     CitadelError,
@@ -26,10 +27,12 @@ from core.errors import (
     NotRegularFile,
     UnreadableFile,
 )
-from core.interfaces import StoredSource
 from core.records import SourceFile
 from ingest.ignoring import IGNORE_FILE, IgnoreRules
 from ingest.known import Known, storable
+
+if TYPE_CHECKING:  # the module needs numpy, which a parser process can start without
+    from core.interfaces import StoredSource
 
 _MIB = 2**20
 
@@ -131,7 +134,7 @@ def _hash(location: str, path: str, max_file_bytes: int) -> tuple[os.stat_result
     with os.fdopen(os.open(location, flags), "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
         check_regular(before, path, max_file_bytes=max_file_bytes)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # an unbuffered file will do
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
         return before, digest, os.fstat(file.fileno())
 
 

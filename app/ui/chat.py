@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from app.conversations import Conversation, Conversations, Turn
+from app.conversations import Conversation, Conversations
 from app.security import owner_of
 from app.texts import count, say
 from app.ui.render import escaped, turn_html, turns_html
@@ -43,7 +43,6 @@ class ChatTab:
     transcript: gr.HTML
     current: gr.HTML
     question: gr.Textbox
-    stop: gr.Button
     scope: gr.Dropdown
     new: gr.Button
     conversation: gr.State
@@ -51,7 +50,7 @@ class ChatTab:
     @property
     def shown(self) -> list[Any]:
         """What every event of a turn updates, in order."""
-        return [self.transcript, self.current, self.question, self.stop, self.conversation]
+        return [self.transcript, self.current, self.question, self.conversation]
 
 
 def build_chat(language: Language) -> ChatTab:
@@ -86,13 +85,11 @@ def build_chat(language: Language) -> ChatTab:
                 autofocus=True,
                 elem_id="question",
             )
-            stop = gr.Button("Stop", visible=False)
             gr.HTML(f'<p class="hint">{say("chat.hint", language)}</p>', elem_id="hint", js_on_load=None)
     return ChatTab(
         transcript=transcript,
         current=current,
         question=question,
-        stop=stop,
         scope=scope,
         new=new,
         conversation=conversation,
@@ -176,21 +173,18 @@ class ChatEvents:
             if clear
             else gr.Textbox(submit_btn=False, stop_btn=True)
         )
-        yield ended, self._current(running), composer, gr.skip(), conversation.id
+        yield ended, turn_html(running.state, self.language), composer, conversation.id
         for state in running.watch():
             if state.running:
-                yield gr.skip(), turn_html(state, self.language), gr.skip(), gr.skip(), gr.skip()
+                yield gr.skip(), turn_html(state, self.language), gr.skip(), gr.skip()
         yield self._shown(conversation, clear=False)
-
-    def _current(self, turn: Turn) -> str:
-        return turn_html(turn.state, self.language)
 
     def _shown(self, conversation: Conversation, *, clear: bool = False) -> Update:
         """Return the whole conversation at rest."""
         turns = [turn.state for turn in conversation.turns]
         html = turns_html(turns, self.language) if turns else self._welcome()
         composer = gr.Textbox(submit_btn=True, stop_btn=False, **({"value": ""} if clear else {}))
-        return html, "", composer, gr.skip(), conversation.id
+        return html, "", composer, conversation.id
 
     def _welcome(self) -> str:
         sources = self.knowledge_base.documents()

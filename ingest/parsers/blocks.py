@@ -22,7 +22,6 @@ _BLOCKS = frozenset(
 _CAPTIONS = frozenset(("figcaption", "caption"))
 _SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
 _LONG_CELL = 600  # characters; a cell longer than this holds a page layout, not a value
-_MAX_DEPTH = 200
 
 
 @dataclass(slots=True)
@@ -40,40 +39,40 @@ class HtmlWalker:
 
     def walk(self, root: Any) -> None:
         """Add everything under ``root``, in order."""
-        self._children(root, 0)
+        self._children(root)
         self._flush()
 
-    def _children(self, element: Any, depth: int) -> None:
+    def _children(self, element: Any) -> None:
         self._inline.append(element.text or "")
         for child in element:
-            self._element(child, depth + 1)
+            self._element(child)
             self._inline.append(child.tail or "")
 
-    def _element(self, element: Any, depth: int) -> None:
+    def _element(self, element: Any) -> None:
         tag = tag_of(element)
-        if not tag or tag in _SKIPPED or is_hidden(element) or depth > _MAX_DEPTH:
+        if not tag or tag in _SKIPPED or is_hidden(element):
             return
         if tag not in _BLOCKS:
-            self._inline_element(element, tag, depth)
+            self._inline_element(element, tag)
             return
         self._flush()
         if tag in _HEADINGS:
             self.builder.add_heading(inline_text(element), level=_HEADINGS[tag] + self.level_offset)
         elif tag in ("ul", "ol", "menu", "dl"):
-            self._list(element, depth)
+            self._list(element)
         elif tag == "table":
-            self._table(element, depth)
+            self._table(element)
         elif tag == "pre":
             self.builder.add_text(verbatim_text(element), kind="code")
         elif tag in _CAPTIONS:
             self.builder.add_text(inline_text(element), kind="caption")
         else:
-            self._children(element, depth)
+            self._children(element)
             self._flush()
 
-    def _inline_element(self, element: Any, tag: str, depth: int) -> None:
+    def _inline_element(self, element: Any, tag: str) -> None:
         if any(tag_of(inner) in _BLOCKS for inner in element.iterdescendants()):
-            self._children(element, depth)  # a link or span around blocks
+            self._children(element)  # a link or span around blocks
         else:
             self._inline.append(_own_inline(element, tag))
 
@@ -83,7 +82,7 @@ class HtmlWalker:
         if text:
             self.builder.add_text(text)
 
-    def _list(self, element: Any, depth: int) -> None:
+    def _list(self, element: Any) -> None:
         items: list[ListItem] = []
         for piece in list_pieces(element, depth=0):
             if isinstance(piece, ListItem):
@@ -91,12 +90,12 @@ class HtmlWalker:
                 continue
             self.builder.add_list(items)
             items = []
-            self._element(piece, depth + 1)
+            self._element(piece)
         self.builder.add_list(items)
 
-    def _table(self, table: Any, depth: int) -> None:
+    def _table(self, table: Any) -> None:
         if _is_layout(table):
-            self._children(table, depth)
+            self._children(table)
             self._flush()
             return
         for caption in table.iterchildren("caption"):
@@ -237,10 +236,7 @@ def _span(cell: Any, name: str) -> int:
 
 
 def _cell_text(cell: Any) -> str:
-    pieces: list[str] = []
-    for piece in _texts(cell):
-        pieces.append(piece)
-    return " ".join("".join(pieces).split())
+    return inline_text(cell)
 
 
 def _is_layout(table: Any) -> bool:

@@ -68,9 +68,7 @@ def _frame(page: Any) -> _Frame:
 
     span = max(width, height, 1.0)
     (ex, ey), (ax, ay), (cx, cy) = shown(0, 0), shown(span, 0), shown(0, span)
-    return _Frame(
-        width, height, (ax - ex) / span, (ay - ey) / span, (cx - ex) / span, (cy - ey) / span, ex, ey
-    )
+    return _Frame(width, height, (ax - ex) / span, (ay - ey) / span, (cx - ex) / span, (cy - ey) / span, ex, ey)
 
 
 def read_words(page: Any) -> PageText:
@@ -265,12 +263,8 @@ def _sides(shape: Any, form: Any, frame: _Frame) -> Iterator[Rule]:
         last = point
 
 
-def _shown(
-    corners: list[tuple[float, float]], matrix: Any, frame: _Frame
-) -> tuple[float, float, float, float]:
+def _shown(corners: list[tuple[float, float]], matrix: Any, frame: _Frame) -> tuple[float, float, float, float]:
     if matrix is not None:
-        corners = [
-            (matrix.a * x + matrix.c * y + matrix.e, matrix.b * x + matrix.d * y + matrix.f) for x, y in corners
-        ]
+        corners = [(matrix.a * x + matrix.c * y + matrix.e, matrix.b * x + matrix.d * y + matrix.f) for x, y in corners]
     (left, bottom), (right, top) = corners
     return frame.box(left, bottom, right, top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -77,17 +78,11 @@ def _main_part(root: Any, *, without_menus: bool) -> Any:
     length = len(inline_text(body))
     mains = [e for e in body.iter() if tag_of(e) == "main" or (tag_of(e) and e.get("role") == "main")]
     part = mains[0] if len(mains) == 1 and len(inline_text(mains[0])) > length * _MAIN_SHARE else body
-    part = _copied(part)
+    part = copy.deepcopy(part)
     for element in list(part.iter()):
         if element is not part and element.getparent() is not None and _is_menu(element):
             element.drop_tree()
     return part
-
-
-def _copied(element: Any) -> Any:
-    copy = lxml.html.fragment_fromstring("<div></div>")
-    copy.append(etree.fromstring(etree.tostring(element, with_tail=False), lxml.html.HTMLParser()))
-    return copy
 
 
 def _is_menu(element: Any) -> bool:

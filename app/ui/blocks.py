@@ -1,0 +1,90 @@
+"""The page: brand, tabs and source pane, in one language."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from app.conversations import Conversations
+from app.jobs import Jobs
+from app.texts import say
+from app.ui.chat import ChatEvents, build_chat
+from app.ui.documents import DocumentsEvents, build_documents
+from app.ui.render import escaped
+from app.ui.source_pane import pane_html
+from app.uploads import Uploads
+from core.records import Language
+
+if TYPE_CHECKING:
+    from app.knowledge_base import KnowledgeBase
+
+_KEEP = (
+    '<svg viewBox="0 0 24 24" width="22" height="22" fill="currentColor" aria-hidden="true"><path d="M4 3h3v3h3V3h4v3h3V3h3'
+    'v7l-2 2v9h-4.5v-4.5a1.5 1.5 0 0 0-3 0V21H6v-9l-2-2z"/></svg>'
+)
+_HALF = (
+    '<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><circle cx="12" cy="12" r="8" fill="none" '
+    'stroke="currentColor" stroke-width="1.8"/><path d="M12 4a8 8 0 0 1 0 16z" fill="currentColor"/></svg>'
+)
+
+
+def build_blocks(
+    knowledge_base: KnowledgeBase,
+    *,
+    conversations: Conversations,
+    jobs: Jobs,
+    uploads: Uploads,
+    language: Language,
+    folders: bool,
+) -> gr.Blocks:
+    """Return the pages of the app in one language."""
+    chat = ChatEvents(knowledge_base, conversations, language)
+    documents = DocumentsEvents(knowledge_base, jobs=jobs, uploads=uploads, language=language, folders=folders)
+    with gr.Blocks(title=say("app.title", language), analytics_enabled=False, fill_width=True) as blocks:
+        gr.HTML(header_html(language), js_on_load=None, elem_id="top")
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab(say("tab.chat", language), id="chat", elem_id="tab-chat") as chat_page:
+                chat_tab = build_chat(language)
+            with gr.Tab(say("tab.documents", language), id="documents", elem_id="tab-documents"):
+                documents_tab = build_documents(
+                    language, max_mb=knowledge_base.settings.serve.max_upload_mb, folders=folders
+                )
+        gr.HTML(pane_html(language), js_on_load=None, elem_id="source")
+        chat.connect(chat_tab)
+        documents.connect(documents_tab)
+        quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        blocks.load(chat.load, None, chat_tab.shown, **quiet)
+        blocks.load(chat.scope_choices, None, chat_tab.scope, **quiet)
+        blocks.load(documents.load, None, documents_tab.shown, **quiet)
+        chat_page.select(chat.scope_choices, None, chat_tab.scope, **quiet)
+        chat_page.select(chat.welcome, chat_tab.conversation, chat_tab.transcript, **quiet)
+    blocks.queue(default_concurrency_limit=None, api_open=False)
+    return blocks
+
+
+def header_html(language: Language) -> str:
+    """Return the brand and the switches of language and theme."""
+    other: Language = "zh" if language == "en" else "en"
+    theme = escaped(say("app.switch_theme", language))
+    return (
+        f'<header class="brand"><span class="mark">{_KEEP}</span><h1>{say("app.name", language)}</h1></header>'
+        f'<div class="switches"><a class="switch" href="/{other}/" hreflang="{other}" lang="{other}" '
+        f'data-language="{other}" title="{escaped(say("app.switch_language", language))}">'
+        f"{say('app.other_language', language)}</a>"
+        f'<button type="button" class="switch" data-theme aria-label="{theme}" title="{theme}">{_HALF}</button></div>'
+    )
+
+
+def head_html(language: Language, *, version: str) -> str:
+    """Return what goes into the page's head: its language, and the script that opens citations."""
+    words = {
+        "language": "zh-CN" if language == "zh" else "en",
+        "scope": say("chat.scope_all", language),
+        "send": say("chat.send", language),
+        "stop": say("chat.stop", language),
+        "log": say("chat.log", language),
+    }
+    plain = json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
+    return f'<script>window.citadelTexts = {plain};</script><script src="/assets/page.js?v={version}"></script>'

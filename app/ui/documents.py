@@ -1,0 +1,248 @@
+"""The documents tab: adding files and folders, watching them being read, and the list with filter and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.jobs import Job, Jobs
+from app.texts import explain, say
+from app.ui.render import file_name
+from app.ui.reports import confirm_html, documents_html, job_html
+from app.uploads import Uploads, checked_collection
+from core.errors import CitadelError
+from core.records import Language
+
+if TYPE_CHECKING:
+    from app.knowledge_base import KnowledgeBase
+    from core.interfaces import StoredSource
+
+DEFAULT_COLLECTION = "default"
+_ALL = ""
+_LIST_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-delete]');
+  if (button) citadel.confirm(button.dataset.sure).then((sure) => {
+    if (sure) trigger('remove', { path: button.dataset.delete, collection: button.dataset.collection });
+  });
+});
+"""
+_JOB_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-cancel]');
+  if (button) trigger('cancel', { job: button.dataset.cancel });
+});
+"""
+
+Update = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentsTab:
+    """The parts of the documents tab that events read and write."""
+
+    files: gr.File
+    folder: gr.Textbox
+    read_folder: gr.Button
+    into: gr.Dropdown
+    job: gr.HTML
+    collection: gr.Dropdown
+    pattern: gr.Textbox
+    listing: gr.HTML
+
+    @property
+    def shown(self) -> list[Any]:
+        """What a look at the knowledge base updates, in order."""
+        return [self.job, self.listing, self.collection, self.into]
+
+
+def build_documents(language: Language, *, max_mb: int, folders: bool) -> DocumentsTab:
+    """Lay out the documents tab; without ``folders`` no path of this machine can be read."""
+    with gr.Column(elem_id="documents"):
+        gr.HTML(f"<h2>{say('docs.add', language)}</h2>", js_on_load=None, elem_classes="heading")
+        with gr.Row(elem_id="adding"):
+            files = gr.File(
+                label=f"{say('docs.drop', language)} · {say('docs.upload_limit', language, n=max_mb)}",
+                file_count="multiple",
+                elem_id="upload",
+                height=132,
+            )
+            with gr.Column(elem_id="adding-more"):
+                into = gr.Dropdown(
+                    choices=[DEFAULT_COLLECTION],
+                    value=DEFAULT_COLLECTION,
+                    allow_custom_value=True,
+                    label=say("docs.into", language),
+                    info=say("docs.into_hint", language),
+                    elem_id="into",
+                )
+                with gr.Row(elem_id="folder-row", visible=folders):
+                    folder = gr.Textbox(
+                        label=say("docs.folder", language),
+                        placeholder=say("docs.folder_placeholder", language),
+                        max_lines=1,
+                        elem_id="folder",
+                        scale=4,
+                    )
+                    read_folder = gr.Button(say("docs.folder_read", language), elem_id="read-folder", min_width=80)
+                gr.HTML(
+                    f'<p class="note">{say("docs.folder_remote", language)}</p>', js_on_load=None, visible=not folders
+                )
+        job = gr.HTML(elem_id="job", js_on_load=_JOB_JS)
+        gr.HTML(f"<h2>{say('docs.list', language)}</h2>", js_on_load=None, elem_classes="heading")
+        with gr.Row(elem_id="listing-bar"):
+            pattern = gr.Textbox(
+                label=say("docs.filter", language),
+                placeholder=say("docs.filter_placeholder", language),
+                show_label=False,
+                container=False,
+                max_lines=1,
+                elem_id="filter",
+                scale=3,
+            )
+            collection = gr.Dropdown(
+                choices=[(say("chat.scope_all", language), _ALL)],
+                value=_ALL,
+                label=say("docs.collection", language),
+                show_label=False,
+                container=False,
+                elem_id="in-collection",
+                min_width=140,
+            )
+        listing = gr.HTML(elem_id="listing", js_on_load=_LIST_JS)
+        gr.HTML(confirm_html(language), js_on_load=None)
+    return DocumentsTab(
+        files=files,
+        folder=folder,
+        read_folder=read_folder,
+        into=into,
+        job=job,
+        collection=collection,
+        pattern=pattern,
+        listing=listing,
+    )
+
+
+class DocumentsEvents:
+    """What happens when something on the documents tab is used."""
+
+    def __init__(
+        self, knowledge_base: KnowledgeBase, *, jobs: Jobs, uploads: Uploads, language: Language, folders: bool
+    ) -> None:
+        self.knowledge_base = knowledge_base
+        self.jobs = jobs
+        self.uploads = uploads
+        self.language = language
+        self.folders = folders
+
+    def connect(self, tab: DocumentsTab) -> None:
+        """Bind the tab's events."""
+        quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        view = [tab.collection, tab.pattern]
+        uploaded = tab.files.upload(self.upload, [tab.files, tab.into], [tab.files, tab.job], **quiet)
+        uploaded.then(self.follow, view, tab.shown, **quiet)
+        for read in (tab.read_folder.click, tab.folder.submit):
+            read(self.read, [tab.folder, tab.into], [tab.folder, tab.job], **quiet).then(
+                self.follow, view, tab.shown, **quiet
+            )
+        tab.job.cancel(self.cancel, None, None, queue=False, **quiet)
+        tab.listing.remove(self.remove, view, tab.shown, **quiet)
+        for changed in (tab.pattern.input, tab.collection.input):
+            changed(self.listed, view, tab.listing, trigger_mode="always_last", **quiet)
+
+    def upload(self, received: list[str] | None, into: str) -> Update:
+        """Keep uploaded files and begin to read them."""
+        if not received:
+            return gr.skip(), gr.skip()
+        try:
+            collection = checked_collection(into or "")
+            kept = [self.uploads.keep(Path(path), name=Path(path).name, collection=collection) for path in received]
+        except CitadelError as error:
+            gr.Warning(explain(error, self.language))
+            return None, gr.skip()
+        return None, self._begun(kept, collection)
+
+    def read(self, folder: str, into: str) -> Update:
+        """Begin to read a folder of this machine."""
+        path = folder.strip()
+        if not path or not self.folders:
+            gr.Warning(say("docs.no_folder" if self.folders else "docs.folder_remote", self.language))
+            return gr.skip(), gr.skip()
+        try:
+            collection = checked_collection(into or "")
+        except CitadelError as error:
+            gr.Warning(explain(error, self.language))
+            return gr.skip(), gr.skip()
+        return "", self._begun([Path(path).expanduser()], collection)
+
+    def follow(self, collection: str, pattern: str) -> Iterator[Update]:
+        """Show the newest job until it ends, and the list as it grows."""
+        job = self.jobs.newest
+        if job is None:
+            yield gr.skip(), *self._looked(collection, pattern)
+            return
+        n_reports = -1
+        for state in job.live.watch(pause_seconds=0.25):
+            grown = len(state.reports) != n_reports or not state.running
+            n_reports = len(state.reports)
+            listing = self.listed(collection, pattern) if grown else gr.skip()
+            yield job_html(state, self.language), listing, gr.skip(), gr.skip()
+        following = self.jobs.newest
+        if following is not None and following is not job:
+            yield from self.follow(collection, pattern)
+            return
+        yield job_html(job.state, self.language), *self._looked(collection, pattern)
+
+    def load(self) -> Iterator[Update]:
+        """Show the list, and a job that is running."""
+        newest = self.jobs.newest
+        yield "", *self._looked(_ALL, "")
+        if newest is not None and newest.state.running:
+            yield from self.follow(_ALL, "")
+
+    def cancel(self, event: gr.EventData) -> None:
+        """Cancel the job whose button was clicked."""
+        job = self.jobs.get(str(event.job))
+        if job is not None:
+            job.cancel()
+
+    def remove(self, collection: str, pattern: str, event: gr.EventData) -> Update:
+        """Delete a document, with its file where it was uploaded."""
+        path, of = str(event.path), str(event.collection)
+        try:
+            self.uploads.discard([self.knowledge_base.delete(path, collection=of)])
+        except CitadelError as error:
+            gr.Warning(explain(error, self.language))
+        else:
+            gr.Info(say("docs.deleted", self.language, name=file_name(path)))
+        return gr.skip(), *self._looked(collection, pattern)
+
+    def listed(self, collection: str, pattern: str) -> str:
+        """Return the list of documents that match."""
+        sources = self.knowledge_base.documents()
+        matching = [source for source in sources if matches(source, collection=collection, pattern=pattern)]
+        return documents_html(matching, self.language, filtered=len(matching) < len(sources))
+
+    def _begun(self, paths: list[Path], collection: str) -> str:
+        job: Job = self.jobs.start(paths, collection=collection)
+        return job_html(job.state, self.language)
+
+    def _looked(self, collection: str, pattern: str) -> Update:
+        """Return the list and both collection pickers as they are now."""
+        names = self.knowledge_base.collections()
+        if collection not in names:
+            collection = _ALL
+        shown = [(say("chat.scope_all", self.language), _ALL), *((name, name) for name in names)]
+        picker = gr.Dropdown(choices=shown, value=collection, visible=len(names) > 1)
+        into = gr.Dropdown(choices=list(dict.fromkeys([DEFAULT_COLLECTION, *names])))
+        return self.listed(collection, pattern), picker, into
+
+
+def matches(source: StoredSource, *, collection: str, pattern: str) -> bool:
+    """Return whether a source is of the collection and every word of the pattern is in its path or title."""
+    haystack = f"{source.path}\n{source.title}".casefold()
+    return collection in (_ALL, source.collection) and all(word in haystack for word in pattern.casefold().split())

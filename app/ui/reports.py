@@ -1,0 +1,161 @@
+"""Documents and ingests as HTML: the list, a job's progress, and one line for every file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from app.jobs import JobState
+from app.texts import TEXTS, count, duration, explain, say
+from app.ui.render import escaped, file_name
+from core.errors import printable
+from core.records import Language
+from ingest.reports import FileReport, Progress
+
+if TYPE_CHECKING:
+    from core.interfaces import StoredSource
+
+SHOWN_DOCUMENTS = 200
+SHOWN_REPORTS = 300
+
+
+def documents_html(sources: Sequence[StoredSource], language: Language, *, filtered: bool) -> str:
+    """Return the list of documents; ``filtered`` tells an empty list from an empty knowledge base."""
+    if not sources:
+        if filtered:
+            return f'<p class="empty">{say("docs.none_match", language)}</p>'
+        return (
+            f'<div class="empty"><strong>{say("docs.none", language)}</strong>'
+            f"<span>{say('docs.none_more', language)}</span></div>"
+        )
+    columns = ("name", "collection", "type", "pages", "chunks", "language", "added")
+    head = "".join(f'<th scope="col" class="c-{name}">{say(f"docs.{name}", language)}</th>' for name in columns)
+    rows = "".join(_row(source, language) for source in sources[:SHOWN_DOCUMENTS])
+    n = len(sources)
+    said = (
+        say("docs.shown", language, shown=SHOWN_DOCUMENTS, n=f"{n:,}")
+        if n > SHOWN_DOCUMENTS
+        else count("docs.count", language, n)
+    )
+    return (
+        f'<table class="list"><caption class="sr-only">{say("docs.list", language)}</caption><thead><tr>{head}'
+        f'<th scope="col"><span class="sr-only">{say("docs.actions", language)}</span></th></tr></thead>'
+        f'<tbody>{rows}</tbody></table><p class="count">{said}</p>'
+    )
+
+
+def _row(source: StoredSource, language: Language) -> str:
+    name, folder = file_name(source.path), printable(source.path.rpartition("/")[0], limit=80)
+    title = printable(source.title, limit=120) if source.title and source.title != name else ""
+    below = " · ".join(part for part in (title, folder) if part)
+    spoken = f"language.{source.language}"
+    cells = (
+        ("collection", escaped(printable(source.collection, limit=60))),
+        ("type", escaped(kind_of(source.path, source.media_type))),
+        ("pages", str(source.n_pages or "–")),
+        ("chunks", f"{source.n_chunks:,}"),
+        ("language", say(spoken, language) if spoken in TEXTS else escaped(source.language)),
+        ("added", datetime.fromtimestamp(source.ingested).strftime("%Y-%m-%d %H:%M")),
+    )
+    tail = "".join(f'<td class="c-{key}" data-label="{say(f"docs.{key}", language)}">{value}</td>' for key, value in cells)
+    return (
+        f'<tr><th scope="row" class="c-name"><span>{escaped(name)}</span>'
+        f"{f'<small>{escaped(below)}</small>' if below else ''}</th>{tail}"
+        f'<td class="c-actions"><button type="button" class="quiet danger" data-delete="{escaped(source.path)}" '
+        f'data-collection="{escaped(source.collection)}" '
+        f'data-sure="{escaped(say("docs.delete_sure", language, name=name))}" '
+        f'aria-label="{escaped(say("docs.delete_named", language, name=name))}">'
+        f"{say('docs.delete', language)}</button></td></tr>"
+    )
+
+
+def kind_of(path: str, media_type: str) -> str:
+    """Return a document's type in a few letters: its ending, else what its media type ends in."""
+    ending = path.rpartition(".")[2]
+    short = ending if "." in path and 0 < len(ending) <= 5 and ending.isalnum() else media_type.rpartition("/")[2]
+    return short.upper()[:12]
+
+
+def confirm_html(language: Language) -> str:
+    """Return the dialog that asks before a document is deleted."""
+    return (
+        '<dialog id="confirm" aria-labelledby="confirm-sure" aria-describedby="confirm-more">'
+        f'<h2 id="confirm-sure"></h2><p id="confirm-more">{say("docs.delete_more", language)}</p>'
+        '<form method="dialog">'
+        f'<button value="" autofocus>{say("docs.cancel", language)}</button>'
+        f'<button value="yes" class="danger">{say("docs.delete", language)}</button></form></dialog>'
+    )
+
+
+def job_html(job: JobState, language: Language) -> str:
+    """Return an ingest as it stands: a bar, figures and the files that are done."""
+    if job.error is not None:
+        said = f'<div class="failure" role="alert">{escaped(explain(job.error, language))}</div>'
+    else:
+        said = ""
+    button = (
+        f'<button type="button" class="quiet" data-cancel="{escaped(job.id)}">{say("job.cancel", language)}</button>'
+        if job.running and job.stage != "cancelling"
+        else ""
+    )
+    into = say("job.into", language, collection=printable(job.collection, limit=60))
+    return (
+        f'<section class="job" data-stage="{job.stage}"><header><strong>{say(f"job.{job.stage}", language)}</strong>'
+        f'<span class="job-into">{escaped(into)}</span>{button}</header>'
+        f"{_bar(job, language)}{said}{reports_html(job.reports, language, open_all=not job.running)}</section>"
+    )
+
+
+def _bar(job: JobState, language: Language) -> str:
+    progress = job.progress
+    label = say("job.progress", language)
+    if progress is None or not progress.n_files:
+        return f'<progress aria-label="{label}"></progress>' if job.running else ""
+    facts = _figures(progress, language, running=job.running)
+    value = f'value="{progress.n_done}" max="{progress.n_files}"'
+    bar = f'<progress aria-label="{label}" {value}></progress>' if job.running else ""
+    return f'{bar}<p class="figures">{"".join(f"<span>{fact}</span>" for fact in facts)}</p>'
+
+
+def _figures(progress: Progress, language: Language, *, running: bool) -> list[str]:
+    facts = [
+        say("job.files", language, done=f"{progress.n_done:,}", total=f"{progress.n_files:,}"),
+        say("job.chunks", language, n=f"{progress.n_chunks:,}"),
+    ]
+    if progress.elapsed_seconds > 0 and progress.n_chunks:
+        facts.append(say("job.rate", language, n=f"{progress.n_chunks / progress.elapsed_seconds:.0f}"))
+    if running and progress.remaining_seconds is not None:
+        facts.append(say("job.left", language, time=duration(progress.remaining_seconds, language)))
+    return facts
+
+
+def reports_html(reports: Sequence[FileReport], language: Language, *, open_all: bool) -> str:
+    """Return one line for every file: failures first, each with what to do."""
+    if not reports:
+        return ""
+    ordered = sorted(reports, key=lambda report: report.error is None)
+    rows = "".join(_report_row(report, language) for report in ordered[:SHOWN_REPORTS])
+    n_bad = sum(report.error is not None for report in reports)
+    summary = say("report.summary", language, good=f"{len(reports) - n_bad:,}", total=f"{len(reports):,}")
+    more = len(reports) - SHOWN_REPORTS
+    tail = f'<p class="count">{say("report.more", language, n=f"{more:,}")}</p>' if more > 0 else ""
+    opened = " open" if open_all and (n_bad or len(reports) <= 12) else ""
+    return (
+        f"<details{opened}><summary>{summary}</summary>"
+        f'<table class="report"><tbody>{rows}</tbody></table>{tail}</details>'
+    )
+
+
+def _report_row(report: FileReport, language: Language) -> str:
+    error = report.error
+    if error is None:
+        facts = [say("job.chunks", language, n=f"{report.n_chunks:,}")] if report.n_chunks else []
+        more = escaped(" · ".join([*facts, *report.notes]))
+    else:
+        more = escaped(explain(type(error)(error.what, remedy=error.remedy), language))
+    state = "failed" if error else report.status
+    return (
+        f'<tr class="is-{state}"><th scope="row">{escaped(printable(report.path, limit=100))}</th>'
+        f"<td>{say(f'report.{state}', language)}</td><td>{more}</td></tr>"
+    )

@@ -1,0 +1,71 @@
+"""Nearest vectors by cosine with FAISS: exact up to a size that a processor scans in a few milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from core.interfaces import Vectors
+
+# Flat scanning of 384 dimensions takes about 0.1 ms per thousand vectors on one core, and misses nothing.
+EXACT_UP_TO = 200_000
+_PROBED = 8  # one list in eight is scanned
+
+Ids = npt.NDArray[np.int64]
+
+
+def build(ids: Ids, vectors: Vectors) -> Any:
+    """Return an ``IndexIDMap2`` over unit ``vectors``, float32 (n, dimension), by inner product."""
+    n, dimension = vectors.shape
+    inner = faiss.IndexFlatIP(dimension) if n <= EXACT_UP_TO else _clustered(vectors)
+    index = faiss.IndexIDMap2(inner)
+    if n:
+        index.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids.astype(np.int64))
+    inner.this.disown()
+    index.own_fields = True
+    return index
+
+
+def _clustered(vectors: Vectors) -> Any:
+    n, dimension = vectors.shape
+    n_lists = int(4 * np.sqrt(n))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimension), dimension, n_lists, faiss.METRIC_INNER_PRODUCT)
+    index.quantizer.this.disown()
+    index.own_fields = True
+    index.cp.seed = 0
+    index.train(vectors)
+    index.set_direct_map_type(faiss.DirectMap.Array)  # vectors are read back by id
+    index.nprobe = max(1, n_lists // _PROBED)
+    return index
+
+
+def selector(ids: Ids) -> Any:
+    """Return what confines a search to ``ids``; it and the ids' bits must outlive the search."""
+    bits = np.zeros(int(ids.max()) + 1 if len(ids) else 1, bool)
+    bits[ids] = True
+    return faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+
+
+def search(index: Any, query: Vectors, *, k: int, only: Any = None) -> tuple[Ids, npt.NDArray[np.float32]]:
+    """Return up to ``k`` ids and their cosines, best first; ``only`` is a :func:`selector`."""
+    k = min(k, index.ntotal)
+    if not k:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    parameters = None
+    if only is not None:
+        inner = faiss.downcast_index(index.index)
+        clustered = isinstance(inner, faiss.IndexIVF)
+        parameters = (
+            faiss.SearchParametersIVF(sel=only, nprobe=inner.nprobe) if clustered else faiss.SearchParameters(sel=only)
+        )
+    scores, ids = index.search(query.reshape(1, -1).astype(np.float32), k, params=parameters)
+    found = ids[0] >= 0
+    return ids[0][found], scores[0][found]
+
+
+def vectors_of(index: Any, ids: Ids) -> Vectors:
+    """Return the stored vectors of ``ids``, float32 (n, dimension); every id must be in the index."""
+    return np.asarray(index.reconstruct_batch(ids), np.float32).reshape(len(ids), index.d)

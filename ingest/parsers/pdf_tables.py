@@ -1,0 +1,447 @@
+"""Find tables in the rows of a page: by the grid that is drawn around cells, or by cells that line up.
+
+A table comes out as rows of cells in the order of its columns. A heading that spans columns is repeated over each of
+them, so that a column's name is whole: "Three Months Ended June 25, 2022".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from ingest.parsers.pdf_layout import Row, Rule, Segment, Word, joined_words
+
+_NUMBER = re.compile(r"[(\-–—−+]?\s*[$€£¥]?\s*\(?\d[\d,.]*\s*[%)]*\s*\)?%?$|[—–-]{1,2}%?$|N/?A$|\*$")
+_YEAR = re.compile(r"(?:19|20)\d\d$")
+_CURRENCY = frozenset("$€£¥")
+_CLOSING = frozenset((")", "%", ")%", "%)"))
+_MAX_PITCH = 2.6  # heights of a row between rows of one table
+_N_AHEAD = 3  # rows without a second cell that a table may hold in a row
+_MAX_CELL = 46  # characters; cells longer than this on average are prose side by side
+
+
+@dataclass(slots=True)
+class TableRow:
+    """A row's cells and the box around them, in points."""
+
+    cells: list[str]
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(slots=True)
+class Table:
+    """A table; the first row names the columns where ``has_header``."""
+
+    rows: list[TableRow] = field(default_factory=list)
+    has_header: bool = False
+
+
+Block = Table | list[Row]
+
+
+def parted(rows: Sequence[Row], rules: Sequence[Rule]) -> list[Block]:
+    """Part the rows of a region, top to bottom, into tables of aligned cells and rows of running text."""
+    for row in rows:
+        _glue_signs(row)
+    blocks: list[Block] = []
+    text: list[Row] = []
+    i = 0
+    while i < len(rows):
+        start, end = _table_at(rows, i)
+        if end == start:
+            text.append(rows[i])
+            i += 1
+            continue
+        n_head = 0 if start else _n_spanning_above(text, rows[i:end])
+        head = text[len(text) - n_head :]
+        del text[len(text) - n_head :]
+        if text:
+            blocks.append(text)
+            text = []
+        blocks.append(_built([*head, *rows[i:end]], rules))
+        i = end
+    if text:
+        blocks.append(text)
+    return blocks
+
+
+def _glue_signs(row: Row) -> None:
+    """Join a currency sign with the number to its right, and a closing bracket or percent sign with that to its left."""
+    glued: list[Segment] = []
+    sign: Segment | None = None
+    for segment in row.segments:
+        if sign is not None:
+            segment.words[:0] = sign.words
+            segment.measure()
+            sign = None
+        if segment.text in _CURRENCY:
+            sign = segment
+        elif glued and segment.text in _CLOSING and segment.x0 - glued[-1].x1 < 3 * segment.size:
+            glued[-1].words.extend(segment.words)
+            glued[-1].measure()
+        else:
+            glued.append(segment)
+    if sign is not None:
+        glued.append(sign)
+    row.segments[:] = glued
+
+
+def cell_text(text: str) -> str:
+    """Return a cell with its signs against its number: "$ 82,959 )" reads "$82,959)"."""
+    text = re.sub(r"([$€£¥])\s+(?=[\d(—–-])", r"\1", text)
+    text = re.sub(r"\(\s+(?=[$€£¥\d])", "(", text)
+    return re.sub(r"(?<=\d)\s+(?=[)%])", "", text)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a value and no words."""
+    return _NUMBER.match(text) is not None
+
+
+def _table_at(rows: Sequence[Row], start: int) -> tuple[int, int]:
+    """Return the range of rows of the table that starts at ``start``, empty when none does."""
+    if len(rows[start].segments) < 2:
+        return start, start
+    cells: list[Row] = [rows[start]]
+    end = start + 1
+    for i in range(start + 1, len(rows)):
+        row, above = rows[i], rows[i - 1]
+        if row.y0 - above.y1 > _MAX_PITCH * min(row.y1 - row.y0, above.y1 - above.y0):
+            break
+        if len(row.segments) > 1:
+            if not any(_lines_up(row, other) for other in reversed(cells[-12:])):
+                break
+            cells.append(row)
+            end = i + 1
+        elif i - end >= _N_AHEAD or _is_running_text(row, cells):
+            break
+    return (start, end) if _is_table(cells) else (start, start)
+
+
+def _lines_up(row: Row, other: Row) -> bool:
+    """Whether a cell of one row, past its first, stands under one of the other's."""
+    for a in row.segments[1:]:
+        near = 0.9 * a.size
+        for b in other.segments[1:]:
+            overlap = min(a.x1, b.x1) - max(a.x0, b.x0)
+            if overlap > 0 and (
+                abs(a.x0 - b.x0) < near or abs(a.x1 - b.x1) < near or abs(a.x0 + a.x1 - b.x0 - b.x1) < 2 * near
+            ):
+                return True
+    return False
+
+
+def _is_running_text(row: Row, cells: Sequence[Row]) -> bool:
+    """Whether a row without a second cell runs over the columns as a sentence does."""
+    left = min(cell.x0 for cell in cells)
+    right = max(cell.x1 for cell in cells)
+    return len(row.text) > 40 and row.x1 - left > 0.8 * (right - left)
+
+
+def _is_table(cells: Sequence[Row]) -> bool:
+    if len(cells) < 2:
+        return False
+    values = [segment.text for row in cells for segment in row.segments[1:]]
+    n_numbers = sum(map(is_number, values))
+    if n_numbers >= 0.4 * len(values):
+        return True
+    return len(cells) >= 3 and sum(map(len, values)) / len(values) < _MAX_CELL
+
+
+def _n_spanning_above(text: Sequence[Row], rows: Sequence[Row]) -> int:
+    """Return how many of the rows just above a table head its columns without a label of their own."""
+    values = [row for row in rows if len(row.segments) > 1]
+    left = min(row.x0 for row in values)
+    right = max(row.x1 for row in values)
+    second = min(segment.x0 for row in values for segment in row.segments[1:])
+    below, n = rows[0], 0
+    for row in reversed(text[-4:]):
+        inside = row.x0 > min(left + 0.25 * (right - left), second - 1) and row.x1 < right + 12
+        if not inside or below.y0 - row.y1 > 1.2 * (row.y1 - row.y0) or len(row.text) > 90:
+            break
+        n += 1
+        below = row
+    return n
+
+
+def _columns(rows: Sequence[Row]) -> list[list[float]]:
+    """Return the ``[x0, x1]`` of each column, left to right, from the fullest rows to the emptiest."""
+    columns: list[list[float]] = []
+    for row in sorted((r for r in rows if len(r.segments) > 1), key=lambda r: -len(r.segments)):
+        for segment in row.segments:
+            over = [c for c in columns if min(c[1], segment.x1) - max(c[0], segment.x0) > 0]
+            if not over:
+                columns.append([segment.x0, segment.x1])
+                columns.sort()
+            elif len(over) == 1:
+                i = columns.index(over[0])
+                before = columns[i - 1][1] + 1 if i else float("-inf")
+                after = columns[i + 1][0] - 1 if i + 1 < len(columns) else float("inf")
+                over[0][0] = min(over[0][0], max(segment.x0, before))
+                over[0][1] = max(over[0][1], min(segment.x1, after))
+    return columns
+
+
+def _spanned(segment: Segment, columns: Sequence[Sequence[float]], rules: Sequence[Rule]) -> list[int]:
+    """Return the columns that a segment stands over; the rule under a heading says how far it reaches."""
+    x0, x1 = segment.x0, segment.x1
+    for rule in rules:
+        if rule.level and segment.y1 - 4 < rule.y0 < segment.y1 + 5 and rule.x0 - 3 <= x0 and x1 <= rule.x1 + 3:
+            middle = (rule.x0 + rule.x1) / 2
+            if abs(middle - (segment.x0 + segment.x1) / 2) < 0.2 * (rule.x1 - rule.x0):
+                x0, x1 = rule.x0, rule.x1
+                break
+    over = [i for i, c in enumerate(columns) if min(c[1], x1) - max(c[0], x0) > 0.2 * min(c[1] - c[0], x1 - x0)]
+    if over:
+        return over
+    middle = (x0 + x1) / 2
+    return [min(range(len(columns)), key=lambda i: abs((columns[i][0] + columns[i][1]) / 2 - middle))]
+
+
+def _built(rows: Sequence[Row], rules: Sequence[Rule]) -> Table:
+    columns = _columns(rows)
+    left, right = columns[0][0], columns[-1][1]
+    # Rules as wide as the table part its rows and say nothing of its columns.
+    rules = [r for r in rules if r.level and r.x1 - r.x0 < 0.9 * (right - left)]
+    spans = [[(s, _spanned(s, columns, rules)) for s in row.segments] for row in rows]
+    n_head = _n_head(rows, spans)
+    table = Table(has_header=n_head > 0)
+    if n_head:
+        table.rows.append(_headed(rows[:n_head], spans[:n_head], len(columns)))
+    for row, cells in zip(rows[n_head:], spans[n_head:], strict=True):
+        texts = [""] * len(columns)
+        for segment, over in cells:
+            at = over[0] if len(over) == 1 or segment.x0 <= columns[0][1] else _most_over(segment, over, columns)
+            texts[at] = f"{texts[at]} {segment.text}".strip()
+        built = TableRow([cell_text(t) for t in texts], row.x0, row.y0, row.x1, row.y1)
+        _add_body(table, built, n_head=n_head)
+    return table
+
+
+def _most_over(segment: Segment, over: Sequence[int], columns: Sequence[Sequence[float]]) -> int:
+    return max(over, key=lambda i: min(columns[i][1], segment.x1) - max(columns[i][0], segment.x0))
+
+
+def _n_head(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[int]]]]) -> int:
+    """Return how many leading rows name the columns."""
+    n = 0
+    for cells in spans[:6]:
+        values = [s.text for s, over in cells if over != [0]]
+        if any(is_number(v) and not _YEAR.match(v) for v in values):
+            break
+        labelled = any(over == [0] for _, over in cells)
+        if labelled and (not values or (n and all(not _YEAR.match(v) for v in values))) and n:
+            break
+        if not values and len(spans) > n + 1 and n == 0:
+            # A lone label on top: it heads the columns only when the next row does.
+            following = [s.text for s, over in spans[n + 1] if over != [0]]
+            if any(is_number(v) and not _YEAR.match(v) for v in following):
+                break
+        n += 1
+    has_values = any(is_number(s.text) for cells in spans[n:] for s, over in cells if over != [0])
+    if has_values and n < len(rows):
+        return n
+    first, others = rows[0], rows[1:]
+    distinct = all(s.bold for s in first.segments) and not all(s.bold for row in others for s in row.segments)
+    return 1 if distinct and len(first.segments) > 1 else 0
+
+
+def _headed(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[int]]]], n_columns: int) -> TableRow:
+    texts = [""] * n_columns
+    for cells in spans:
+        for segment, over in cells:
+            for i in over:
+                texts[i] = f"{texts[i]} {segment.text}".strip()
+    return TableRow(
+        [cell_text(t) for t in texts],
+        min(r.x0 for r in rows),
+        min(r.y0 for r in rows),
+        max(r.x1 for r in rows),
+        max(r.y1 for r in rows),
+    )
+
+
+def _add_body(table: Table, row: TableRow, *, n_head: int) -> None:
+    """Add a row, or join it with the one above where a label or cell is wrapped over two lines."""
+    above = table.rows[-1] if len(table.rows) > bool(n_head) else None
+    if above is not None and row.y0 - above.y1 < 0.8 * (row.y1 - row.y0) and _wraps(above.cells, row.cells):
+        above.cells = [f"{a} {b}".strip() for a, b in zip(above.cells, row.cells, strict=True)]
+        above.x0, above.x1 = min(above.x0, row.x0), max(above.x1, row.x1)
+        above.y0, above.y1 = min(above.y0, row.y0), max(above.y1, row.y1)
+        return
+    table.rows.append(row)
+
+
+def _wraps(above: Sequence[str], cells: Sequence[str]) -> bool:
+    label, values = cells[0], [c for c in cells[1:] if c]
+    if label:
+        # "common stockholders | 3.40" under "Net income per share attributable to", or the label's end under its values.
+        return label[0].islower() and not (values and any(above[1:])) and not above[0].endswith((".", ":"))
+    return bool(values) and any(above[1:]) and not any(is_number(v) or v[0].isupper() for v in values)
+
+
+# Tables whose cells are drawn.
+
+_NEAR = 3.5  # points within which rules meet
+_MAX_RULES = 1500  # a page with more is a drawing
+
+
+@dataclass(slots=True)
+class _Grid:
+    xs: list[float]
+    ys: list[float]
+    rules: list[Rule]
+
+
+def drawn_tables(words: Sequence[Word], rules: Sequence[Rule]) -> tuple[list[Table], list[Word]]:
+    """Return the tables whose cells are drawn on the page, and the words that stand in none of them."""
+    tables: list[Table] = []
+    left = list(words)
+    for grid in _grids(rules):
+        inside = [w for w in left if _within(w, grid)]
+        table = _filled_in(grid, inside)
+        if table is not None:
+            tables.append(table)
+            taken = {id(w) for w in inside}
+            left = [w for w in left if id(w) not in taken]
+    return tables, left
+
+
+def _within(word: Word, grid: _Grid) -> bool:
+    x, y = (word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2
+    return grid.xs[0] <= x <= grid.xs[-1] and grid.ys[0] <= y <= grid.ys[-1] and word.upright
+
+
+def _grids(rules: Sequence[Rule]) -> list[_Grid]:
+    level = [r for r in rules if r.level and r.x1 - r.x0 > 8]
+    standing = [r for r in rules if not r.level and r.y1 - r.y0 > 5]
+    if not standing or len(level) < 2 or len(level) + len(standing) > _MAX_RULES:
+        return []
+    grids = []
+    for group in _connected([*level, *standing]):
+        across, down = [r for r in group if r.level], [r for r in group if not r.level]
+        if len(across) < 2 or not down:
+            continue
+        ends = [min(r.x0 for r in across), max(r.x1 for r in across)]
+        xs = _clustered([*((r.x0 + r.x1) / 2 for r in down), *ends])
+        ys = _clustered([*((r.y0 + r.y1) / 2 for r in across), *(r.y0 for r in down), *(r.y1 for r in down)])
+        if len(xs) >= 3 and len(ys) >= 3:
+            grids.append(_Grid(xs, ys, group))
+    return sorted(grids, key=lambda g: (g.ys[0], g.xs[0]))
+
+
+def _connected(rules: list[Rule]) -> list[list[Rule]]:
+    """Group rules that touch, directly or through others."""
+    groups: list[list[Rule]] = []
+    left = list(rules)
+    while left:
+        group, frontier = [], [left.pop()]
+        while frontier:
+            rule = frontier.pop()
+            group.append(rule)
+            touching = [r for r in left if _touch(rule, r)]
+            frontier.extend(touching)
+            found = {id(r) for r in touching}
+            left = [r for r in left if id(r) not in found]
+        groups.append(group)
+    return groups
+
+
+def _touch(a: Rule, b: Rule) -> bool:
+    return (
+        a.x0 - _NEAR <= b.x1 and b.x0 - _NEAR <= a.x1 and a.y0 - _NEAR <= b.y1 and b.y0 - _NEAR <= a.y1
+    )
+
+
+def _clustered(values: Sequence[float]) -> list[float]:
+    """Return sorted values, those that nearly coincide taken as one."""
+    groups: list[list[float]] = []
+    for value in sorted(values):
+        if groups and value - groups[-1][-1] <= _NEAR:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return [median(group) for group in groups]
+
+
+def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
+    """Put words into the cells of a grid; None when it is a frame or a drawing rather than a table."""
+    n_rows, n_columns = len(grid.ys) - 1, len(grid.xs) - 1
+    owners = _owners(grid)
+    cells: dict[tuple[int, int], list[Word]] = {}
+    for word in words:
+        row = _slot(grid.ys, (word.y0 + word.y1) / 2)
+        column = _slot(grid.xs, (word.x0 + word.x1) / 2)
+        cells.setdefault(owners[row][column], []).append(word)
+    if len({r for r, _ in cells}) < 2 or len({c for _, c in cells}) < 2:
+        return None
+    texts = {at: _cell_lines(inside) for at, inside in cells.items()}
+    if sum(len(" ".join(lines)) for lines in texts.values()) / len(texts) > 300:
+        return None
+    table = Table(has_header=True)
+    x0, x1 = grid.xs[0], grid.xs[-1]
+    for r in range(n_rows):
+        lines = [texts.get((r, c), []) for c in range(n_columns)]
+        if not any(lines):
+            continue
+        depths = {len(cell) for cell in lines if cell}
+        apart = len(depths) == 1 and max(depths) >= 3 and sum(map(bool, lines)) > 1
+        y0, y1 = grid.ys[r], grid.ys[r + 1]
+        n = max(depths) if apart else 1  # rows of values within one drawn row stand line by line
+        for i in range(n):
+            row = [(cell[i] if cell else "") if apart else _paragraph(cell) for cell in lines]
+            top, bottom = y0 + (y1 - y0) * i / n, y0 + (y1 - y0) * (i + 1) / n
+            table.rows.append(TableRow([cell_text(text) for text in row], x0, top, x1, bottom))
+    _drop_empty_columns(table)
+    table.has_header = not any(is_number(c) and not _YEAR.match(c) for c in table.rows[0].cells[1:])
+    return table
+
+
+def _drop_empty_columns(table: Table) -> None:
+    kept = [i for i in range(len(table.rows[0].cells)) if any(row.cells[i] for row in table.rows)]
+    for row in table.rows:
+        row.cells = [row.cells[i] for i in kept]
+
+
+def _slot(edges: Sequence[float], at: float) -> int:
+    return next((i for i in range(len(edges) - 2, 0, -1) if at >= edges[i]), 0)
+
+
+def _owners(grid: _Grid) -> list[list[tuple[int, int]]]:
+    """Return for each cell the top left cell of the merged cell that it belongs to."""
+    standing = [r for r in grid.rules if not r.level]
+    level = [r for r in grid.rules if r.level]
+    owners: list[list[tuple[int, int]]] = []
+    for r in range(len(grid.ys) - 1):
+        y = (grid.ys[r] + grid.ys[r + 1]) / 2
+        owners.append([])
+        for c in range(len(grid.xs) - 1):
+            x = (grid.xs[c] + grid.xs[c + 1]) / 2
+            if c and not any(abs((s.x0 + s.x1) / 2 - grid.xs[c]) <= _NEAR and s.y0 - 1 <= y <= s.y1 + 1 for s in standing):
+                owners[r].append(owners[r][c - 1])
+            elif r and not any(abs((s.y0 + s.y1) / 2 - grid.ys[r]) <= _NEAR and s.x0 - 1 <= x <= s.x1 + 1 for s in level):
+                owners[r].append(owners[r - 1][c])
+            else:
+                owners[r].append((r, c))
+    return owners
+
+
+def _cell_lines(words: Sequence[Word]) -> list[str]:
+    lines: list[list[Word]] = []
+    for word in words:
+        if lines and lines[-1][0].y0 < (word.y0 + word.y1) / 2 < lines[-1][0].y1:
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    return [joined_words(line) for line in sorted(lines, key=lambda line: line[0].y0)]
+
+
+def _paragraph(lines: Sequence[str]) -> str:
+    from ingest.parsers.pdf_flow import join_lines
+
+    return join_lines(lines)

@@ -1,0 +1,110 @@
+"""How sources, documents and errors travel between the main process and its parser processes: JSON in frames.
+
+JSON and no pickle: a parser that a hostile file has taken over can send text, but nothing that runs here.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, BinaryIO, cast
+
+from core.errors import CitadelError, every_error
+from core.records import Document, Locator, Section, SourceFile
+from ingest.builder import ParseOptions
+
+_LENGTH = struct.Struct(">Q")
+
+
+def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
+    """Write a message and flush it."""
+    body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    stream.write(_LENGTH.pack(len(body)))
+    stream.write(body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> dict[str, Any]:
+    """Read a message.
+
+    Raises:
+        EOFError: The stream ended, between messages or within one.
+        ValueError: What came is no message.
+    """
+    (n_bytes,) = _LENGTH.unpack(_read(stream, _LENGTH.size))
+    message = json.loads(_read(stream, n_bytes).decode("utf-8", "surrogatepass"))
+    if not isinstance(message, dict):
+        raise ValueError("a message is an object")
+    return message
+
+
+def _read(stream: BinaryIO, n_bytes: int) -> bytes:
+    body = stream.read(n_bytes)
+    if len(body) < n_bytes:
+        raise EOFError
+    return body
+
+
+def job_to_json(source: SourceFile, options: ParseOptions, *, max_file_bytes: int) -> dict[str, Any]:
+    """Return what a parser process needs to know of a file."""
+    return {"source": asdict(source), "options": asdict(options), "max_file_bytes": max_file_bytes}
+
+
+def job_from_json(plain: Mapping[str, Any]) -> tuple[SourceFile, ParseOptions, int]:
+    """Rebuild what :func:`job_to_json` was given."""
+    return SourceFile(**plain["source"]), ParseOptions(**plain["options"]), int(plain["max_file_bytes"])
+
+
+def document_to_json(document: Document) -> dict[str, Any]:
+    """Return a document as JSON values; the text travels once, sections as ranges of it."""
+    return {
+        "source": asdict(document.source),
+        "title": document.title,
+        "text": document.text,
+        "sections": [
+            [section.kind, section.level, section.table_header, section.locator.to_json()]
+            for section in document.sections
+        ],
+        "language": document.language,
+        "n_pages": document.n_pages,
+        "notes": list(document.notes),
+    }
+
+
+def document_from_json(plain: Mapping[str, Any]) -> Document:
+    """Rebuild a document.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is malformed.
+    """
+    text = plain["text"]
+    sections = []
+    for kind, level, table_header, place in plain["sections"]:
+        locator = Locator.from_json(place)
+        if not 0 <= locator.start <= locator.end <= len(text):
+            raise ValueError("a section lies outside its document")
+        section_text = text[locator.start : locator.end]
+        sections.append(Section(text=section_text, locator=locator, kind=kind, level=level, table_header=table_header))
+    return Document(
+        source=SourceFile(**plain["source"]),
+        title=plain["title"],
+        text=text,
+        sections=tuple(sections),
+        language=plain["language"],
+        n_pages=plain["n_pages"],
+        notes=tuple(plain["notes"]),
+    )
+
+
+def error_to_json(error: CitadelError) -> dict[str, Any]:
+    """Return an error as JSON values."""
+    return {"kind": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+
+
+def error_from_json(plain: Mapping[str, Any]) -> CitadelError:
+    """Rebuild an error."""
+    kinds = {kind.__name__: kind for kind in every_error()}
+    kind = cast(type[CitadelError], kinds.get(plain["kind"], CitadelError))
+    return kind(plain["what"], where=plain["where"], remedy=plain["remedy"])
