@@ -144,15 +144,14 @@ class AnswerChain:
 
     def _written(self, writer: Writer, searched: _Searched, language: Language) -> Iterator[str]:
         generator = self._settings.generator
-        evidence = searched.weighed.evidence
-        order = list(dict.fromkeys(item.hit for item in evidence))[: generator.prompt_passages]
         messages = grounded_messages(
             searched.standalone,
-            [searched.hits[i] for i in order],
+            searched.hits,
+            searched.weighed.evidence,
             language=language,
             count_tokens=writer.count_tokens,
             budget_tokens=min(writer.n_ctx - generator.max_tokens, generator.prompt_tokens),
-            keep=[(order.index(item.hit), item.start, item.end) for item in evidence if item.hit in order],
+            max_passages=generator.prompt_passages,
         )
         stream = writer.stream([_to_langchain(message) for message in messages])
         try:

@@ -1,10 +1,11 @@
 """Tie every sentence of an answer to the passage that supports it, and take the quote from there.
 
-The model is not asked what it cites: each sentence is compared with the passages that were retrieved. A window of one
-to three neighbouring sentences supports it when the window holds
+The model is not asked what it cites: each sentence is compared with the passages that were retrieved. A window, which
+is one sentence of a passage or two where the second leans on the first ("It weighs ..."), supports it when it holds
 
 - the share ``support`` of the sentence's terms, weighed by how rare they are among the passages,
 - the same share of what the sentence says beyond the question (so that echoing the question proves nothing),
+- three tenths of the question's terms,
 - every number, and every name or code with a digit, that the sentence holds,
 - and, in the sentence that shares most with it, a negation if it negates and none if it does not; a window that
   shares more and says the opposite contradicts it.
@@ -22,13 +23,20 @@ from app.evidence import Evidence, Rarity
 from core.records import Citation, Hit, Sentence
 from core.text import content_terms, numbers, sentence_spans
 
-LONGEST_WINDOW = 3
 LONGEST_QUOTE_CHARS = 900
 _NEGATION = re.compile(
-    r"\b(?:not|no|never|none|nor|neither|without|cannot)\b|n['’]t\b|"
+    r"\b(?:not|no|never|none|nor|neither|cannot)\b|n['’]t\b|"
     r"不(?![同仅但断少锈管论过久])|没|沒|無(?!線)|无(?![线锡论])|未(?![来來])|勿|非(?![常洲])|禁止",
     re.I,
 )
+_LEANS = re.compile(
+    r"^\W*(?:it|its|this|these|those|that|they|their|he|she|his|her|such|both|each|the (?:same|latter|former))\b|"
+    r"^\W*(?:该|它|其|这|此|他|她|上述|两者|二者|前者|后者)",
+    re.I,
+)
+# What an answer says of itself, which no passage needs to hold.
+_ABOUT_ITSELF = content_terms("answer text passage document states mentioned according provided given based question")
+_LEAST_RELEVANT = 0.3  # share of the question's terms, so that "It is 2." is not supported by any 2 there is
 _NAME = re.compile(r"(?<![.!?。！？\"“]\s)(?<!^)\b[A-Z][\w-]+")
 
 
@@ -50,7 +58,8 @@ class _Window:
     terms: frozenset[str]
     numbers: frozenset[str]
     text: str
-    sentences: tuple[tuple[frozenset[str], bool], ...]  # each sentence's own terms, and whether it negates
+    relevance: float = 0.0
+    sentences: tuple[tuple[frozenset[str], bool], ...] = ()  # each sentence's own terms, and whether it negates
 
 
 class Grounder:
@@ -61,11 +70,15 @@ class Grounder:
         self._asked_numbers = numbers(question)
         self._least = support
         self._rarity = Rarity([hit.chunk.embedded_text for hit in hits])
-        self._windows = [window for i, hit in enumerate(hits) for window in _windows(i, hit)]
+        self._windows = [
+            replace(window, relevance=self._rarity.share(self._asked, window.terms))
+            for i, hit in enumerate(hits)
+            for window in _windows(i, hit)
+        ]
 
     def support_of(self, sentence: str) -> Support | None:
         """Return the best window that supports ``sentence``, or None; the smaller window wins a tie."""
-        said = content_terms(sentence)
+        said = content_terms(sentence) - _ABOUT_ITSELF
         if not said:
             return None
         new = said - self._asked
@@ -78,7 +91,7 @@ class Grounder:
             if not stated <= window.numbers | self._asked_numbers or any(name not in window.text for name in names):
                 continue
             share, new_share = self._rarity.share(said, window.terms), self._rarity.share(new, window.terms)
-            if share < self._least or new_share < self._least:
+            if share < self._least or new_share < self._least or window.relevance < _LEAST_RELEVANT:
                 continue
             if _main_negates(said, window) != negated:
                 contradicted = max(contradicted, share)
@@ -99,24 +112,20 @@ def _windows(index: int, hit: Hit) -> list[_Window]:
     terms = [content_terms(text[a:b]) for a, b in spans]
     found = [numbers(text[a:b]) for a, b in spans]
     negated = [bool(_NEGATION.search(text[a:b])) for a, b in spans]
-    windows = []
-    for length in range(1, LONGEST_WINDOW + 1):  # shortest first, so that ties go to the shorter quote
-        for i in range(len(spans) - length + 1):
-            start, end = spans[i][0], spans[i + length - 1][1]
-            if length > 1 and end - start > LONGEST_QUOTE_CHARS:
-                continue
-            windows.append(
-                _Window(
-                    hit=index,
-                    start=offset + start,
-                    end=offset + end,
-                    terms=context_terms.union(*terms[i : i + length]),
-                    numbers=context_numbers.union(*found[i : i + length]),
-                    text=f"{context}\n{text[start:end]}".lower(),
-                    sentences=tuple(zip(terms[i : i + length], negated[i : i + length], strict=True)),
-                )
-            )
-    return windows
+    runs = [(i, i + 1) for i in range(len(spans))]  # single sentences first, so that ties go to the shorter quote
+    runs += [(i - 1, i + 1) for i in range(1, len(spans)) if _LEANS.match(text[slice(*spans[i])])]
+    return [
+        _Window(
+            hit=index,
+            start=offset + spans[first][0],
+            end=offset + spans[after - 1][1],
+            terms=context_terms.union(*terms[first:after]),
+            numbers=context_numbers.union(*found[first:after]),
+            text=f"{context}\n{text[spans[first][0] : spans[after - 1][1]]}".lower(),
+            sentences=tuple(zip(terms[first:after], negated[first:after], strict=True)),
+        )
+        for first, after in runs
+    ]
 
 
 class Citations:

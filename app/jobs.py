@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from app.live import Live
 from core.errors import CitadelError
-from ingest.reports import FileDone, FileReport, Progress
+from ingest.reports import FileDone, FileReport, IngestEvent, IngestReport, Progress
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,9 @@ KEPT_JOBS = 20
 class Ingests(Protocol):
     """What a job needs of the knowledge base."""
 
-    def ingest(self, *paths: str | Path, collection: str, on_event: Callable[[Any], None] | None = None) -> object:
+    def ingest(
+        self, *paths: str | Path, collection: str, on_event: Callable[[IngestEvent], None] | None = None
+    ) -> IngestReport:
         """Read files and folders into a collection."""
 
 
@@ -77,8 +79,9 @@ class Job:
         if not self.live.put(replace(self.state, stage="scanning")):
             return
         try:
-            knowledge_base.ingest(*self.paths, collection=self.state.collection, on_event=self._noted)
-            self.live.put(replace(self.state, stage="finished"), last=True)
+            report = knowledge_base.ingest(*self.paths, collection=self.state.collection, on_event=self._noted)
+            stage: JobStage = "failed" if report.error else "cancelled" if report.cancelled else "finished"
+            self.live.put(replace(self.state, stage=stage, error=report.error), last=True)
         except Cancelled:
             self.live.put(replace(self.state, stage="cancelled"), last=True)
         except CitadelError as error:
@@ -87,7 +90,7 @@ class Job:
             unforeseen = CitadelError("something went wrong", remedy="Try again; the server's log says more")
             self.live.put(replace(self.state, stage="failed", error=unforeseen), last=True)
 
-    def _noted(self, event: object) -> None:
+    def _noted(self, event: IngestEvent) -> None:
         state = self.state
         stage: JobStage = "cancelling" if self._cancelled.is_set() else "running"
         match event:

@@ -46,7 +46,8 @@ class Live(Generic[State]):
         seen = -1
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._version != seen)
+                while self._version == seen:
+                    self._changed.wait()
                 seen, state, ended = self._version, self._state, self._ended
             yield state
             if ended:

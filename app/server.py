@@ -64,7 +64,9 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
 
     @app.get("/", include_in_schema=False)
     def choose_language(request: Request) -> RedirectResponse:
-        language = wanted_language(request.cookies, request.headers.get("accept-language", ""), kb.settings.serve.language)
+        language = wanted_language(
+            request.cookies, request.headers.get("accept-language", ""), kb.settings.serve.language
+        )
         return RedirectResponse(f"/{language}/", status_code=307, headers={"Vary": "Cookie, Accept-Language"})
 
     @app.get("/healthz")
@@ -155,7 +157,9 @@ def serve(kb: KnowledgeBase, *, host: str, port: int, open_browser: bool = False
         print(f"Citadel is on {address}", flush=True)
         if open_browser:
             webbrowser.open(address)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
+        )
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from threading import Lock
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter, Request
@@ -76,7 +76,9 @@ def sources_router(shelf: Shelf, conversations: Conversations) -> APIRouter:
             _check_unchanged(source)
             if request.headers.get("if-none-match") == tag:
                 return Response(status_code=304, headers={"ETag": tag, "Cache-Control": _REVALIDATE})
-            picture = draw_page(source.location, page, boxes=marks, width_px=min(max(width, 200), 2400))
+            from ingest.pages import render_page  # what draws is loaded with the first picture
+
+            picture = render_page(Path(source.location), page, boxes=marks, width_px=min(max(width, 200), 2400))
         except Gone as gone:
             return PlainTextResponse(say(gone.key, lang), status_code=gone.status)
         except ValueError as error:
@@ -177,17 +179,6 @@ def parse_boxes(plain: str, *, page: int) -> list[Box]:
         x0, y0, x1, y1 = (min(float(side), 1.0) for side in sides)
         boxes.append(Box(page=page, x0=x0, y0=y0, x1=x1, y1=y1, start=0, end=0))
     return boxes
-
-
-_drawing = Lock()  # pdfium is not safe in threads
-
-
-def draw_page(location: str, page: int, *, boxes: list[Box], width_px: int) -> bytes:
-    """Return a page as PNG, ``width_px`` wide; one at a time."""
-    from ingest.pages import render_page
-
-    with _drawing:
-        return render_page(location, page, boxes=boxes, width_px=width_px)
 
 
 def _etag(*parts: object) -> str:

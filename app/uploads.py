@@ -27,9 +27,9 @@ def safe_name(name: str) -> str:
     """
     composed = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
     plain = _UNSAFE.sub("_", composed).strip().rstrip(". ")
-    if plain == composed and plain and not plain.startswith(".") and not _RESERVED.match(plain):
-        if len(plain.encode()) <= MAX_NAME_BYTES:
-            return plain
+    plain_enough = plain == composed and plain and not plain.startswith(".") and not _RESERVED.match(plain)
+    if plain_enough and len(plain.encode()) <= MAX_NAME_BYTES:
+        return plain
     digest = hashlib.sha256(composed.encode()).hexdigest()[:8]
     stem, dot, ending = plain.lstrip(".").rpartition(".")
     if not stem or len(ending) > 10:
@@ -61,12 +61,16 @@ class Uploads:
         self.incoming = data_dir.resolve() / "tmp" / "uploads"
         self.max_mb = max_mb
 
-    def keep(self, received: Path, *, name: str, collection: str) -> Path:
+    def keep(self, received: Path, *, collection: str) -> Path:
         """Move a received file to its place, replacing the one of the same name, and return it.
 
         Raises:
+            UsageError: It is no file that was uploaded.
             FileTooLarge: It is larger than ``max_mb``.
         """
+        name, received = received.name, received.resolve()
+        if not received.is_relative_to(self.incoming.resolve()) or not received.is_file():
+            raise UsageError("this is no uploaded file", where=name, remedy="Upload it again")
         if received.stat().st_size > self.max_mb * 2**20:
             raise FileTooLarge(
                 f"the file is larger than {self.max_mb} MiB",

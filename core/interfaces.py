@@ -76,6 +76,9 @@ class Ingestible:
 class DocumentStore(Protocol):
     """What ingestion needs of the store."""
 
+    def use_embedder(self, *, fingerprint: str, dimension: int) -> None:
+        """Say what makes the vectors of the chunks to come; raises EmbedderMismatch when the stored ones differ."""
+
     def sources(self, *, collection: str) -> Mapping[str, StoredSource]:
         """Return the sources of a collection by path."""
 

@@ -11,9 +11,8 @@ import hashlib
 import logging
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,11 +175,3 @@ def _flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Log how long the block took."""
-    started = time.monotonic()
-    yield
-    log.info("%s took %.1f s", what, time.monotonic() - started)

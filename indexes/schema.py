@@ -150,9 +150,7 @@ def _version(connection: apsw.Connection, path: Path) -> int:
             remedy="Use that version, or another data directory",
         )
     if owner not in (0, _APPLICATION_ID) or (owner == 0 and version):
-        raise StoreDamaged(
-            "is the database of another program", where=path.name, remedy="Name another data directory"
-        )
+        raise StoreDamaged("is the database of another program", where=path.name, remedy="Name another data directory")
     return version
 
 

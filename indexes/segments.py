@@ -78,17 +78,17 @@ class Snapshot:
     @cached_property
     def ids(self) -> Ids:
         """The chunk id of every slot, int64 (n,), ascending."""
-        return _joined([s.ids for s in self.segments], np.int64)
+        return np.concatenate([np.empty(0, np.int64), *(s.ids for s in self.segments)])
 
     @cached_property
     def sources(self) -> Ids:
         """The source's row id of every slot, int64 (n,)."""
-        return _joined([s.sources for s in self.segments], np.int64)
+        return np.concatenate([np.empty(0, np.int64), *(s.sources for s in self.segments)])
 
     @cached_property
     def n_terms(self) -> npt.NDArray[np.float32]:
         """The length in terms of every slot's chunk, float32 (n,)."""
-        return _joined([s.n_terms for s in self.segments], np.float32)
+        return np.concatenate([np.empty(0, np.float32), *(s.n_terms for s in self.segments)])
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
@@ -138,7 +138,3 @@ class Snapshot:
         """Return the BM25 score of every slot for the hashes of a question's terms, float32 (n,)."""
         parts = [(offset, s.postings) for offset, s in zip(self.offsets, self.segments, strict=True)]
         return bm25(query, parts, n_terms=self.n_terms, alive=self.alive)
-
-
-def _joined(parts: Sequence[npt.NDArray[Any]], kind: type) -> Any:
-    return np.concatenate([np.empty(0, kind), *parts])

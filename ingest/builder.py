@@ -19,10 +19,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseOptions:
-    """Limits and choices a parser keeps to."""
+    """Limits and choices a parser keeps to; ``depth`` counts the mails that the file is attached within."""
 
     ocr: bool = True
     max_unpacked_bytes: int = 600 * 2**20
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

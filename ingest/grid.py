@@ -31,6 +31,15 @@ class Grid:
                 self._hanging[len(row)] = (min(rows, MAX_SPAN_ROWS), text)
             row.append(text)
 
+    def continue_from_above(self, *, columns: int = 1) -> bool:
+        """Repeat the cell above at the next place, as formats do that mark a span in each row; False at the top."""
+        self._fill_hanging()
+        row, above = self.rows[-1], self.rows[-2] if len(self.rows) > 1 else []
+        if len(row) >= len(above):
+            return False
+        row.extend([above[len(row)]] * columns)
+        return True
+
     def end_row(self) -> None:
         """Finish a row: what hangs down from above takes its places."""
         self._fill_hanging(to_end=True)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ingest.storable import storable_name
+
 if TYPE_CHECKING:  # the module needs numpy, which a parser process can start without
     from core.interfaces import StoredSource
 
@@ -24,7 +26,7 @@ class Known:
 
     def at(self, location: str) -> StoredSource | None:
         """Return the source stored from ``location``, or None."""
-        return self._by_location.get(storable(location))
+        return self._by_location.get(storable_name(location))
 
     def is_unchanged(self, stored: StoredSource, status: os.stat_result) -> bool:
         """Return whether size, time and recipe say that a stored source needs no look at its file."""
@@ -41,7 +43,7 @@ class Known:
         stored = self.at(location)
         if stored is not None and stored.path not in self._taken:
             return self._take(stored.path)
-        above = [part for part in storable(root).split("/") if part]
+        above = [part for part in storable_name(root).split("/") if part]
         name = wanted
         while not self._is_free(name, location=location, sha256=sha256):
             # Past the last folder only a name with odd bytes that equals another one's escaped form is left.
@@ -56,7 +58,7 @@ class Known:
         if name in self._taken:
             return False
         stored = self._by_path.get(name)
-        if stored is None or stored.sha256 == sha256 or stored.location == storable(location):
+        if stored is None or stored.sha256 == sha256 or stored.location == storable_name(location):
             return True
         return not os.path.lexists(stored.location)
 
@@ -64,8 +66,3 @@ class Known:
 def is_passage_recipe(recipe: str) -> bool:
     """Return whether a source was stored as a ready passage; many of those share one location."""
     return recipe.startswith("passages")
-
-
-def storable(name: str) -> str:
-    """Return a file name without undecodable bytes, which are written ``\\xff``; other names are unchanged."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
 """Recognize text in pictures, offline, in English and Chinese.
 
-PP-OCRv6 (small) detects and recognizes, run by OpenVINO. The models travel in RapidOCR's wheel and are named by path, so
-that nothing is ever fetched. One engine a process, made on first use.
+PP-OCRv6 (small) detects and recognizes, run by OpenVINO. The models travel in RapidOCR's wheel and are named by path,
+so that nothing is ever fetched. One engine a process, made on first use.
 """
 
 from __future__ import annotations
@@ -122,6 +122,33 @@ def upright_by_exif(image: Image.Image, *, name: str = "picture") -> Image.Image
         raise DamagedDocument("is cut short or malformed", where=name, remedy="Save it again as PNG") from error
 
 
+def recognize_frame(image: Image.Image, index: int, *, name: str) -> Recognition:
+    """Recognize the lines of a frame, counted from 0, of an opened picture.
+
+    Raises:
+        DamagedDocument: The frame is cut short or malformed.
+        BombSuspected: The frame has more than ``MAX_PIXELS``.
+    """
+    return recognize(decoded_frame(image, index, name=name))
+
+
+def decoded_frame(image: Image.Image, index: int, *, name: str) -> Image.Image:
+    """Decode a frame, counted from 0, as :func:`upright_by_exif` does.
+
+    Raises:
+        DamagedDocument: The frame is cut short or malformed.
+        BombSuspected: The frame has more than ``MAX_PIXELS``.
+    """
+    if index:
+        try:
+            image.seek(index)
+        except (OSError, EOFError, SyntaxError, ValueError) as error:
+            raise DamagedDocument(f"has no page {index + 1} that can be read", where=name) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise _bomb(name)
+    return upright_by_exif(image, name=name)
+
+
 def recognize(image: Image.Image) -> Recognition:
     """Recognize the lines of an RGB picture, whichever way up, in reading order."""
     scale = min(1.0, MAX_SIDE / max(image.size))
@@ -158,7 +185,7 @@ def _engine() -> Any:
 
     models = Path(rapidocr.__file__).parent / "models"
     engine = rapidocr.EngineType.OPENVINO
-    ocr = rapidocr.RapidOCR(
+    ocr: Any = rapidocr.RapidOCR(
         params={
             "Global.log_level": "critical",
             "Det.engine_type": engine,

@@ -9,27 +9,25 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
-import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from core.errors import CitadelError, DamagedDocument, FileChanged, ParseMemory
 from core.records import Document, SourceFile
 from core.tables import load
 from ingest.builder import ParseOptions
 from ingest.scan import failure_of, identify
+from ingest.storable import storable_text
 from ingest.wire import document_to_json, error_to_json, job_from_json, receive, send
 
 Parse = Callable[[Path, SourceFile, ParseOptions], Document]
 
 _PR_SET_PDEATHSIG = 1
-# Half of a surrogate pair and NUL cannot be stored as text; one character for one keeps every range in place.
-_UNSTORABLE = re.compile("[\ud800-\udfff\0]")
 
 
 def main(parser: str, memory_bytes: int) -> None:
@@ -85,19 +83,12 @@ def read(source: SourceFile, options: ParseOptions, *, parse: Parse, max_file_by
     return storable_text(replace(document, source=source))
 
 
-def storable_text(document: Document) -> Document:
-    """Return a document whose text can be stored: what is no character becomes U+FFFD, in place."""
-    text = _UNSTORABLE.sub("\ufffd", document.text)
-    title = _UNSTORABLE.sub("\ufffd", document.title)
-    return replace(document, text=text, title=title)
-
-
 def _is_as_hashed(source: SourceFile) -> bool:
     status = os.lstat(source.location)
     return (status.st_size, status.st_mtime) == (source.size_bytes, source.modified)
 
 
-def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+def _private_streams() -> tuple[IO[bytes], IO[bytes]]:
     """Move the pipes out of the way of whatever a library prints or reads."""
     jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -106,7 +97,7 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     return jobs, answers
 
 
-def _arriving(jobs: BinaryIO) -> Iterator[dict[str, Any]]:
+def _arriving(jobs: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Yield jobs; end the process at once, even in the middle of one, when the parent closes the pipe."""
     waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import (
     CitadelError,
+    DamagedDocument,
     DocumentError,
     EmptyFile,
     FileChanged,
@@ -29,7 +30,9 @@ from core.errors import (
 )
 from core.records import SourceFile
 from ingest.ignoring import IGNORE_FILE, IgnoreRules
-from ingest.known import Known, storable
+from ingest.known import Known
+from ingest.storable import storable_name
+from ingest.types import LIBRARY_FAULTS, media_type_of
 
 if TYPE_CHECKING:  # the module needs numpy, which a parser process can start without
     from core.interfaces import StoredSource
@@ -77,13 +80,11 @@ def identify(path: str, *, location: str, max_file_bytes: int) -> SourceFile:
         FileChanged: It changed twice while it was read.
         DocumentError: It is gone, empty, too large, unreadable, no regular file, or of an unknown type.
     """
-    from ingest.types import media_type_of
-
     for _ in range(2):
         try:
             before, sha256, after = _hash(location, path, max_file_bytes)
             if same_file(before, after):
-                media_type = media_type_of(Path(location))
+                media_type = _media_type(path, location)
                 return SourceFile(
                     path=path,
                     location=location,
@@ -95,6 +96,18 @@ def identify(path: str, *, location: str, max_file_bytes: int) -> SourceFile:
         except OSError as error:
             raise failure_of(error, path) from error
     raise FileChanged("changed while it was read", where=path, remedy="Ingest it again when nothing writes to it")
+
+
+def _media_type(path: str, location: str) -> str:
+    try:
+        return media_type_of(Path(location))
+    except DocumentError as error:  # it knows the file by its location alone
+        raise type(error)(error.what, where=path, remedy=error.remedy) from error
+    except OSError:
+        raise
+    except LIBRARY_FAULTS as error:
+        what = f"is of no type that can be told ({type(error).__name__})"
+        raise DamagedDocument(what, where=path, remedy="Open it in its program and save it again") from error
 
 
 def same_file(one: os.stat_result, other: os.stat_result) -> bool:
@@ -156,7 +169,7 @@ class _Walk:
     visited: set[str]
 
     def root(self, given: str, rules: IgnoreRules) -> Iterator[SourceFile | FileFailure]:
-        shown = storable(given)
+        shown = storable_name(given)
         try:
             real = os.path.realpath(given, strict=True)
             is_folder = stat.S_ISDIR(os.stat(real).st_mode)
@@ -190,14 +203,14 @@ class _Walk:
             try:
                 entries = sorted(os.scandir(location), key=lambda entry: entry.name)
             except OSError as error:
-                shown = storable(path or root.given)
+                shown = storable_name(path or root.given)
                 yield FileFailure(path=shown, location=location, error=failure_of(error, shown))
                 continue
             if any(entry.name == IGNORE_FILE for entry in entries):
                 try:
                     rules = self._with_ignore_file(rules, path, location)
                 except DocumentError as error:
-                    shown = storable(f"{path}/{IGNORE_FILE}".lstrip("/"))
+                    shown = storable_name(f"{path}/{IGNORE_FILE}".lstrip("/"))
                     yield FileFailure(path=shown, location=f"{location}/{IGNORE_FILE}", error=error)
             folders = []
             for entry in entries:
@@ -215,7 +228,7 @@ class _Walk:
 
     def _with_ignore_file(self, rules: IgnoreRules, path: str, location: str) -> IgnoreRules:
         file = os.path.join(location, IGNORE_FILE)
-        shown = storable(f"{path}/{IGNORE_FILE}".lstrip("/"))
+        shown = storable_name(f"{path}/{IGNORE_FILE}".lstrip("/"))
         try:
             if not stat.S_ISREG(os.lstat(file).st_mode):
                 raise NotRegularFile("is not a file", where=shown, remedy="Make it a text file of patterns")
@@ -230,7 +243,7 @@ class _Walk:
     def _link(
         self, root: _Root, path: str, location: str, rules: IgnoreRules, links: list[tuple[str, str]]
     ) -> Iterator[SourceFile | FileFailure]:
-        shown = storable(path)
+        shown = storable_name(path)
         error: CitadelError
         try:
             target = os.path.realpath(location, strict=True)
@@ -255,7 +268,7 @@ class _Walk:
         if location in self.visited:
             return
         self.visited.add(location)
-        wanted = storable(path)
+        wanted = storable_name(path)
         stored = self.known.at(location)
         shown = stored.path if stored else wanted
         try:

@@ -9,7 +9,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, BinaryIO, cast
+from typing import IO, Any
 
 from core.errors import CitadelError, every_error
 from core.records import Document, Locator, Section, SourceFile
@@ -18,7 +18,7 @@ from ingest.builder import ParseOptions
 _LENGTH = struct.Struct(">Q")
 
 
-def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
+def send(stream: IO[bytes], message: Mapping[str, Any]) -> None:
     """Write a message and flush it."""
     body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     stream.write(_LENGTH.pack(len(body)))
@@ -26,7 +26,7 @@ def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> dict[str, Any]:
+def receive(stream: IO[bytes]) -> dict[str, Any]:
     """Read a message.
 
     Raises:
@@ -40,7 +40,7 @@ def receive(stream: BinaryIO) -> dict[str, Any]:
     return message
 
 
-def _read(stream: BinaryIO, n_bytes: int) -> bytes:
+def _read(stream: IO[bytes], n_bytes: int) -> bytes:
     body = stream.read(n_bytes)
     if len(body) < n_bytes:
         raise EOFError
@@ -106,5 +106,5 @@ def error_to_json(error: CitadelError) -> dict[str, Any]:
 def error_from_json(plain: Mapping[str, Any]) -> CitadelError:
     """Rebuild an error."""
     kinds = {kind.__name__: kind for kind in every_error()}
-    kind = cast(type[CitadelError], kinds.get(plain["kind"], CitadelError))
+    kind = kinds.get(plain["kind"], CitadelError)
     return kind(plain["what"], where=plain["where"], remedy=plain["remedy"])

@@ -16,6 +16,7 @@ half, each stored as 0..15 for -8..7.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import unicodedata
 from collections.abc import Mapping
@@ -146,7 +147,7 @@ def _parse(reader: _Reader) -> PackedE5:
     offsets = np.frombuffer(reader.take(4 * (n_pieces + 1)), np.uint32)
     scores = np.frombuffer(reader.take(4 * n_pieces), np.float32)
     blob = bytes(reader.take(blob_bytes))
-    pieces = tuple(blob[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+    pieces = tuple(blob[a:b].decode() for a, b in itertools.pairwise(offsets))
     rules = _rules(reader)
     tensors = _tensors(reader, shape)
     specials = {"bos": bos, "eos": eos, "pad": pad, "unk": unk, "mask": pieces.index(_MASK_PIECE)}
@@ -272,13 +273,14 @@ def write_folder(packed: PackedE5, folder: Path) -> None:
         pad_token_id=packed.specials["pad"],
     )
     with torch.device("meta"):
-        model = BertModel(config, add_pooling_layer=False)
+        model = BertModel(config)  # with its unused pooler, for stock loaders expect one
     weights = {name: torch.from_numpy(value.astype(np.float16)) for name, value in packed.tensors.items()}
+    weights["pooler.dense.weight"] = torch.zeros(shape.hidden, shape.hidden, dtype=torch.float16)
+    weights["pooler.dense.bias"] = torch.zeros(shape.hidden, dtype=torch.float16)
     model.load_state_dict(weights, strict=True, assign=True)
     names = {f"{role}_token": packed.pieces[number] for role, number in packed.specials.items()}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=build_tokenizer(packed), model_max_length=shape.positions, **names
-    )
+    kind: Any = PreTrainedTokenizerFast
+    tokenizer = kind(tokenizer_object=build_tokenizer(packed), model_max_length=shape.positions, **names)
     bert = folder / "bert"
     model.save_pretrained(bert)
     tokenizer.save_pretrained(bert)

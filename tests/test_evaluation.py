@@ -101,7 +101,7 @@ def test_a_malformed_case_is_named_by_file_and_line(tmp_path: Path, line: str) -
 
 
 def test_a_file_of_cases_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingPath, match="none.jsonl"):
+    with pytest.raises(MissingPath, match=r"none\.jsonl"):
         read_cases(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(MalformedInput, match="no cases"):

@@ -75,6 +75,20 @@ def test_echoing_the_question_proves_nothing() -> None:
     assert quote("The warranty of the Aeris 300 housing is excellent, famous and beloved.", question) is None
 
 
+def test_facts_of_two_sentences_are_not_mixed() -> None:
+    passage = hit("The PID holds the brew water at 93.5 degrees. The steam boiler is held at 1.45 bar.")
+    grounder = Grounder("What does the PID hold the brew water at?", [passage], support=0.6)
+    assert grounder.support_of("The PID holds the brew water at 93.5 degrees.") is not None
+    assert grounder.support_of("The PID holds the brew water at 1.45 bar.") is None
+
+
+def test_a_sentence_that_leans_on_the_one_before_is_quoted_with_it() -> None:
+    passage = hit("The Aeris 300 stands on a mast. It weighs 2.6 kg without the mast.")
+    support = Grounder("", [passage], support=0.6).support_of("The Aeris 300 weighs 2.6 kg.")
+    assert support is not None
+    assert (support.start, support.end) == (0, len(passage.chunk.text))
+
+
 def test_the_shortest_window_that_supports_is_quoted() -> None:
     assert quote("Batteries are not covered by the warranty.") == "Batteries are not covered by the warranty."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.evidence import Evidence
 from app.prompts import grounded_messages
 from core.records import Chunk, Hit, Locator
 
@@ -12,51 +13,79 @@ def hit(text: str, *, start: int = 0, context: str = "Manual > Power") -> Hit:
     return Hit(chunk=chunk, source="m.txt", title="", collection="c", media_type="text/plain", score=1.0)
 
 
+def evidence(hits: list[Hit], *picked: tuple[int, str]) -> list[Evidence]:
+    found = []
+    for i, text in picked:
+        start = hits[i].chunk.locator.start + hits[i].chunk.text.index(text)
+        found.append(Evidence(hit=i, start=start, end=start + len(text), text=text, score=1.0))
+    return found
+
+
 def n_words(text: str) -> int:
     return len(text.split())
 
 
 LONG = " ".join(f"Sentence number {i} says little." for i in range(60))
 SHORT = "The battery lasts five years."
+QUESTION = "How long does the battery last?"
 
 
-def prompt(hits: list[Hit], budget: int, **more: object) -> str:
+def prompt(hits: list[Hit], picked: list[Evidence], budget: int, *, passages: int = 3) -> str:
     messages = grounded_messages(
-        "How long does the battery last?",
-        hits,
-        language="en",
-        count_tokens=n_words,
-        budget_tokens=budget,
-        **more,  # type: ignore[arg-type]
+        QUESTION, hits, picked, language="en", count_tokens=n_words, budget_tokens=budget, max_passages=passages
     )
     return "\n".join(message.content for message in messages)
 
 
-def test_passages_are_numbered_with_their_context_and_the_question_comes_last() -> None:
-    text = prompt([hit(SHORT), hit("It weighs 2 kg.")], 500)
-    assert f"[1] Manual > Power\n{SHORT}" in text
-    assert "[2] Manual > Power\nIt weighs 2 kg." in text
-    assert text.endswith("How long does the battery last?")
+def test_passages_stand_under_their_context_in_the_order_of_their_best_sentence() -> None:
+    hits = [hit("It weighs 2 kg."), hit(SHORT)]
+    text = prompt(hits, evidence(hits, (1, SHORT), (0, "It weighs 2 kg.")), 500)
+    assert f"Manual > Power\n{SHORT}\n\nManual > Power\nIt weighs 2 kg." in text
+    assert text.endswith(QUESTION)
 
 
-def test_the_prompt_keeps_to_its_budget_and_cuts_at_a_sentence() -> None:
-    text = prompt([hit(SHORT), hit(LONG)], 200)
-    assert n_words(text) <= 200
-    assert SHORT in text
-    assert "Sentence number 0 says little." in text
-    passage = text[text.index("[2]") : text.index("\n\nQuestion")]
-    assert passage.endswith("says little.")
+def test_with_room_whole_passages_go_in() -> None:
+    hits = [hit(LONG)]
+    assert LONG in prompt(hits, evidence(hits, (0, "Sentence number 40 says little.")), 2000)
+
+
+def test_without_room_the_best_sentence_goes_in_with_its_neighbours_and_gaps_are_marked() -> None:
+    hits = [hit(LONG, start=1000)]
+    text = prompt(hits, evidence(hits, (0, "Sentence number 40 says little.")), 110)
+    assert n_words(text) <= 110
+    kept = "Sentence number 39 says little. Sentence number 40 says little. Sentence number 41 says little."
+    assert f" … {kept}" in text
     assert "Sentence number 59" not in text
 
 
-def test_the_sentence_that_must_stay_stays_when_its_passage_is_cut() -> None:
-    at = 1000 + LONG.index("Sentence number 40")
-    text = prompt([hit(LONG, start=1000)], 150, keep=[(0, at, at + 30)])
-    assert "Sentence number 40 says little." in text
-    assert "Sentence number 0 says little." not in text
+def test_the_best_sentence_stays_even_where_it_alone_is_too_long() -> None:
+    hits = [hit(SHORT), hit("Another thing.")]
+    text = prompt(hits, evidence(hits, (0, SHORT), (1, "Another thing.")), 20)
+    assert SHORT in text
+    assert "Another thing." not in text
+
+
+def test_no_more_passages_go_in_than_allowed() -> None:
+    hits = [hit(SHORT), hit("Another thing.")]
+    assert "Another" not in prompt(hits, evidence(hits, (0, SHORT), (1, "Another thing.")), 500, passages=1)
+
+
+def test_a_wrapped_sentence_reaches_the_model_whole() -> None:
+    wrapped = "The battery of the Aeris 300 was made to be used for a very long\ntime, namely for five years."
+    hits = [hit(wrapped)]
+    assert wrapped.replace("\n", " ") in prompt(hits, evidence(hits, (0, wrapped)), 500)
 
 
 def test_chinese_questions_get_chinese_instructions() -> None:
-    messages = grounded_messages("电池能用多久？", [hit(SHORT)], language="zh", count_tokens=len, budget_tokens=900)
+    hits = [hit(SHORT)]
+    messages = grounded_messages(
+        "电池能用多久？",
+        hits,
+        evidence(hits, (0, SHORT)),
+        language="zh",
+        count_tokens=len,
+        budget_tokens=900,
+        max_passages=3,
+    )
     assert messages[0].content.startswith("你")
     assert messages[1].content.endswith("问题: 电池能用多久？")

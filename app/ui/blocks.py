@@ -12,6 +12,7 @@ from app.jobs import Jobs
 from app.texts import say
 from app.ui.chat import ChatEvents, build_chat
 from app.ui.documents import DocumentsEvents, build_documents
+from app.ui.parts import QUIET, html
 from app.ui.render import escaped
 from app.ui.source_pane import pane_html
 from app.uploads import Uploads
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from app.knowledge_base import KnowledgeBase
 
 _KEEP = (
-    '<svg viewBox="0 0 24 24" width="22" height="22" fill="currentColor" aria-hidden="true"><path d="M4 3h3v3h3V3h4v3h3V3h3'
-    'v7l-2 2v9h-4.5v-4.5a1.5 1.5 0 0 0-3 0V21H6v-9l-2-2z"/></svg>'
+    '<svg viewBox="0 0 24 24" width="22" height="22" fill="currentColor" aria-hidden="true"><path d="M4 3h3v3h3V3h4v3'
+    'h3V3h3v7l-2 2v9h-4.5v-4.5a1.5 1.5 0 0 0-3 0V21H6v-9l-2-2z"/></svg>'
 )
 _HALF = (
     '<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><circle cx="12" cy="12" r="8" fill="none" '
@@ -42,8 +43,9 @@ def build_blocks(
     """Return the pages of the app in one language."""
     chat = ChatEvents(knowledge_base, conversations, language)
     documents = DocumentsEvents(knowledge_base, jobs=jobs, uploads=uploads, language=language, folders=folders)
+    blocks: gr.Blocks
     with gr.Blocks(title=say("app.title", language), analytics_enabled=False, fill_width=True) as blocks:
-        gr.HTML(header_html(language), js_on_load=None, elem_id="top")
+        html(header_html(language), elem_id="top")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(say("tab.chat", language), id="chat", elem_id="tab-chat") as chat_page:
                 chat_tab = build_chat(language)
@@ -51,15 +53,14 @@ def build_blocks(
                 documents_tab = build_documents(
                     language, max_mb=knowledge_base.settings.serve.max_upload_mb, folders=folders
                 )
-        gr.HTML(pane_html(language), js_on_load=None, elem_id="source")
+        html(pane_html(language), elem_id="source")
         chat.connect(chat_tab)
         documents.connect(documents_tab)
-        quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-        blocks.load(chat.load, None, chat_tab.shown, **quiet)
-        blocks.load(chat.scope_choices, None, chat_tab.scope, **quiet)
-        blocks.load(documents.load, None, documents_tab.shown, **quiet)
-        chat_page.select(chat.scope_choices, None, chat_tab.scope, **quiet)
-        chat_page.select(chat.welcome, chat_tab.conversation, chat_tab.transcript, **quiet)
+        blocks.load(chat.load, None, chat_tab.shown, **QUIET)
+        blocks.load(chat.scope_choices, None, chat_tab.scope, **QUIET)
+        blocks.load(documents.load, None, documents_tab.shown, **QUIET)
+        chat_page.select(chat.scope_choices, None, chat_tab.scope, **QUIET)
+        chat_page.select(chat.welcome, chat_tab.conversation, chat_tab.transcript, **QUIET)
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
 

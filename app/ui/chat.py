@@ -13,6 +13,7 @@ import gradio as gr
 from app.conversations import Conversation, Conversations
 from app.security import owner_of
 from app.texts import count, say
+from app.ui.parts import QUIET, html
 from app.ui.render import escaped, turn_html, turns_html
 from core.records import Language, SearchFilter
 from core.text import detect_language
@@ -70,8 +71,8 @@ def build_chat(language: Language) -> ChatTab:
             )
             new = gr.Button(say("chat.new", language), size="sm", elem_id="new-chat", min_width=40)
         with gr.Column(elem_id="chat-scroll"):
-            transcript = gr.HTML(elem_id="transcript", js_on_load=_TRANSCRIPT_JS, padding=False)
-            current = gr.HTML(elem_id="current", js_on_load=None, padding=False)
+            transcript = html(js=_TRANSCRIPT_JS, elem_id="transcript")
+            current = html(elem_id="current")
         with gr.Column(elem_id="composer"):
             question = gr.Textbox(
                 label=say("chat.question", language),
@@ -82,10 +83,9 @@ def build_chat(language: Language) -> ChatTab:
                 max_lines=8,
                 submit_btn=True,
                 stop_btn=False,
-                autofocus=True,
                 elem_id="question",
             )
-            gr.HTML(f'<p class="hint">{say("chat.hint", language)}</p>', elem_id="hint", js_on_load=None)
+            html(f'<p class="hint">{say("chat.hint", language)}</p>', elem_id="hint")
     return ChatTab(
         transcript=transcript,
         current=current,
@@ -106,7 +106,7 @@ class ChatEvents:
 
     def connect(self, tab: ChatTab) -> None:
         """Bind the tab's events."""
-        asks = {"outputs": tab.shown, "show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        asks = {**QUIET, "outputs": tab.shown}
         once = {**asks, "queue": False}
         inputs = [tab.question, tab.scope, tab.conversation]
         tab.question.submit(self.ask, inputs, **asks)
@@ -154,6 +154,11 @@ class ChatEvents:
         """Show the conversation of this browser, and go on with the answer that is being written."""
         yield from self._follow(self._conversation(request, ""), clear=True)
 
+    def welcome(self, conversation_id: str, request: gr.Request) -> Any:
+        """Show an empty conversation with today's documents."""
+        conversation = self._conversation(request, conversation_id)
+        return gr.skip() if conversation.turns else self._welcome()
+
     def scope_choices(self) -> Any:
         """Return the collection picker with today's collections."""
         names = self.knowledge_base.collections()
@@ -168,11 +173,7 @@ class ChatEvents:
             yield self._shown(conversation, clear=clear)
             return
         ended = turns_html([t.state for t in conversation.turns if t is not running], self.language)
-        composer = (
-            gr.Textbox(value="", submit_btn=False, stop_btn=True)
-            if clear
-            else gr.Textbox(submit_btn=False, stop_btn=True)
-        )
+        composer = _composer(busy=True, clear=clear)
         yield ended, turn_html(running.state, self.language), composer, conversation.id
         for state in running.watch():
             if state.running:
@@ -182,13 +183,19 @@ class ChatEvents:
     def _shown(self, conversation: Conversation, *, clear: bool = False) -> Update:
         """Return the whole conversation at rest."""
         turns = [turn.state for turn in conversation.turns]
-        html = turns_html(turns, self.language) if turns else self._welcome()
-        composer = gr.Textbox(submit_btn=True, stop_btn=False, **({"value": ""} if clear else {}))
-        return html, "", composer, conversation.id
+        said = turns_html(turns, self.language) if turns else self._welcome()
+        composer = _composer(busy=False, clear=clear)
+        return said, "", composer, conversation.id
 
     def _welcome(self) -> str:
         sources = self.knowledge_base.documents()
         return welcome_html(len(sources), example_questions(sources, self.language), self.language)
+
+
+def _composer(*, busy: bool, clear: bool) -> Any:
+    """Return the composer with its send button, or with stop while an answer is written."""
+    changes: dict[str, Any] = {"submit_btn": not busy, "stop_btn": busy}
+    return gr.update(**changes, **({"value": ""} if clear else {}))
 
 
 def welcome_html(n_documents: int, examples: Sequence[str], language: Language) -> str:
@@ -197,7 +204,8 @@ def welcome_html(n_documents: int, examples: Sequence[str], language: Language) 
         return (
             f'<section class="welcome"><h2>{say("chat.hello_empty", language)}</h2>'
             f"<p>{say('chat.hello_empty_more', language)}</p>"
-            f'<button type="button" class="go" data-tab="documents">{say("chat.go_documents", language)}</button></section>'
+            f'<button type="button" class="go" data-tab="documents">{say("chat.go_documents", language)}</button>'
+            "</section>"
         )
     buttons = "".join(
         f'<li><button type="button" class="example" data-ask="{escaped(example)}">{escaped(example)}</button></li>'

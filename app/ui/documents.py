@@ -11,6 +11,7 @@ import gradio as gr
 
 from app.jobs import Job, Jobs
 from app.texts import explain, say
+from app.ui.parts import QUIET, html
 from app.ui.render import file_name
 from app.ui.reports import confirm_html, documents_html, job_html
 from app.uploads import Uploads, checked_collection
@@ -63,13 +64,13 @@ class DocumentsTab:
 def build_documents(language: Language, *, max_mb: int, folders: bool) -> DocumentsTab:
     """Lay out the documents tab; without ``folders`` no path of this machine can be read."""
     with gr.Column(elem_id="documents"):
-        gr.HTML(f"<h2>{say('docs.add', language)}</h2>", js_on_load=None, elem_classes="heading")
+        html(f"<h2>{say('docs.add', language)}</h2>", elem_classes="heading")
         with gr.Row(elem_id="adding"):
             files = gr.File(
                 label=f"{say('docs.drop', language)} · {say('docs.upload_limit', language, n=max_mb)}",
                 file_count="multiple",
                 elem_id="upload",
-                height=132,
+                height=148,
             )
             with gr.Column(elem_id="adding-more"):
                 into = gr.Dropdown(
@@ -89,11 +90,9 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
                         scale=4,
                     )
                     read_folder = gr.Button(say("docs.folder_read", language), elem_id="read-folder", min_width=80)
-                gr.HTML(
-                    f'<p class="note">{say("docs.folder_remote", language)}</p>', js_on_load=None, visible=not folders
-                )
-        job = gr.HTML(elem_id="job", js_on_load=_JOB_JS)
-        gr.HTML(f"<h2>{say('docs.list', language)}</h2>", js_on_load=None, elem_classes="heading")
+                html(f'<p class="note">{say("docs.folder_remote", language)}</p>', visible=not folders)
+        job = html(js=_JOB_JS, elem_id="job")
+        html(f"<h2>{say('docs.list', language)}</h2>", elem_classes="heading")
         with gr.Row(elem_id="listing-bar"):
             pattern = gr.Textbox(
                 label=say("docs.filter", language),
@@ -113,8 +112,8 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
                 elem_id="in-collection",
                 min_width=140,
             )
-        listing = gr.HTML(elem_id="listing", js_on_load=_LIST_JS)
-        gr.HTML(confirm_html(language), js_on_load=None)
+        listing = html(js=_LIST_JS, elem_id="listing")
+        html(confirm_html(language))
     return DocumentsTab(
         files=files,
         folder=folder,
@@ -141,18 +140,17 @@ class DocumentsEvents:
 
     def connect(self, tab: DocumentsTab) -> None:
         """Bind the tab's events."""
-        quiet = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         view = [tab.collection, tab.pattern]
-        uploaded = tab.files.upload(self.upload, [tab.files, tab.into], [tab.files, tab.job], **quiet)
-        uploaded.then(self.follow, view, tab.shown, **quiet)
+        uploaded = tab.files.upload(self.upload, [tab.files, tab.into], [tab.files, tab.job], **QUIET)
+        uploaded.then(self.follow, view, tab.shown, **QUIET)
         for read in (tab.read_folder.click, tab.folder.submit):
-            read(self.read, [tab.folder, tab.into], [tab.folder, tab.job], **quiet).then(
-                self.follow, view, tab.shown, **quiet
+            read(self.read, [tab.folder, tab.into], [tab.folder, tab.job], **QUIET).then(
+                self.follow, view, tab.shown, **QUIET
             )
-        tab.job.cancel(self.cancel, None, None, queue=False, **quiet)
-        tab.listing.remove(self.remove, view, tab.shown, **quiet)
+        tab.job.cancel(self.cancel, None, None, queue=False, **QUIET)
+        tab.listing.remove(self.remove, view, tab.shown, **QUIET)
         for changed in (tab.pattern.input, tab.collection.input):
-            changed(self.listed, view, tab.listing, trigger_mode="always_last", **quiet)
+            changed(self.listed, view, tab.listing, trigger_mode="always_last", **QUIET)
 
     def upload(self, received: list[str] | None, into: str) -> Update:
         """Keep uploaded files and begin to read them."""
@@ -160,7 +158,7 @@ class DocumentsEvents:
             return gr.skip(), gr.skip()
         try:
             collection = checked_collection(into or "")
-            kept = [self.uploads.keep(Path(path), name=Path(path).name, collection=collection) for path in received]
+            kept = [self.uploads.keep(Path(path), collection=collection) for path in received]
         except CitadelError as error:
             gr.Warning(explain(error, self.language))
             return None, gr.skip()

@@ -17,6 +17,7 @@ from core.records import Answer, Citation, Hit, Language, Locator, Sentence
 
 SNIPPET_CHARS = 220
 SHOWN_HITS = 3
+_KEPT_CHARS = 2
 
 
 def escaped(text: str) -> str:
@@ -136,7 +137,8 @@ def _sentence(
         for number in sentence.citations
         if number in by_number
     )
-    return f'<span class="supported">{escaped(text)}</span>{chips}'
+    head, tail = text[:-_KEPT_CHARS], text[-_KEPT_CHARS:]  # so that no line begins with a chip
+    return f'<span class="supported">{escaped(head)}</span><span class="keep">{escaped(tail)}{chips}</span>'
 
 
 def _chip(citation: Citation, *, turn_id: str, language: Language) -> str:

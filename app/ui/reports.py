@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from app.error_texts import ERROR_TEXTS
 from app.jobs import JobState
 from app.texts import TEXTS, count, duration, explain, say
 from app.ui.render import escaped, file_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN_DOCUMENTS = 200
 SHOWN_REPORTS = 300
+OPEN_REPORTS = 12
 
 
 def documents_html(sources: Sequence[StoredSource], language: Language, *, filtered: bool) -> str:
@@ -50,15 +52,16 @@ def _row(source: StoredSource, language: Language) -> str:
     title = printable(source.title, limit=120) if source.title and source.title != name else ""
     below = " · ".join(part for part in (title, folder) if part)
     spoken = f"language.{source.language}"
+    n_pages = source.n_pages or 0
     cells = (
-        ("collection", escaped(printable(source.collection, limit=60))),
-        ("type", escaped(kind_of(source.path, source.media_type))),
-        ("pages", str(source.n_pages or "–")),
-        ("chunks", f"{source.n_chunks:,}"),
-        ("language", say(spoken, language) if spoken in TEXTS else escaped(source.language)),
-        ("added", datetime.fromtimestamp(source.ingested).strftime("%Y-%m-%d %H:%M")),
+        ("collection", escaped(printable(source.collection, limit=60)), ""),
+        ("type", escaped(kind_of(source.path, source.media_type)), ""),
+        ("pages", f"{n_pages:,}" if n_pages else "–", count("docs.n_pages", language, n_pages) if n_pages else ""),
+        ("chunks", f"{source.n_chunks:,}", count("job.chunks", language, source.n_chunks)),
+        ("language", say(spoken, language) if spoken in TEXTS else escaped(source.language), ""),
+        ("added", datetime.fromtimestamp(source.ingested).strftime("%Y-%m-%d %H:%M"), ""),
     )
-    tail = "".join(f'<td class="c-{key}" data-label="{say(f"docs.{key}", language)}">{value}</td>' for key, value in cells)
+    tail = "".join(f'<td class="c-{key}" data-said="{said}">{value}</td>' for key, value, said in cells)
     return (
         f'<tr><th scope="row" class="c-name"><span>{escaped(name)}</span>'
         f"{f'<small>{escaped(below)}</small>' if below else ''}</th>{tail}"
@@ -103,59 +106,66 @@ def job_html(job: JobState, language: Language) -> str:
     return (
         f'<section class="job" data-stage="{job.stage}"><header><strong>{say(f"job.{job.stage}", language)}</strong>'
         f'<span class="job-into">{escaped(into)}</span>{button}</header>'
-        f"{_bar(job, language)}{said}{reports_html(job.reports, language, open_all=not job.running)}</section>"
+        f"{_bar(job, language)}{said}{reports_html(job.reports, language, opened=not job.running)}</section>"
     )
 
 
 def _bar(job: JobState, language: Language) -> str:
     progress = job.progress
     label = say("job.progress", language)
-    if progress is None or not progress.n_files:
+    if progress is None:
         return f'<progress aria-label="{label}"></progress>' if job.running else ""
-    facts = _figures(progress, language, running=job.running)
-    value = f'value="{progress.n_done}" max="{progress.n_files}"'
-    bar = f'<progress aria-label="{label}" {value}></progress>' if job.running else ""
-    return f'{bar}<p class="figures">{"".join(f"<span>{fact}</span>" for fact in facts)}</p>'
+    bar = ""
+    if job.running:
+        share = f'value="{progress.bytes_done}" max="{progress.bytes_total}"'
+        bar = f'<progress aria-label="{label}" {share if progress.bytes_total else ""}></progress>'
+    facts = "".join(f"<span>{fact}</span>" for fact in _figures(progress, language, running=job.running))
+    return f'{bar}<p class="figures">{facts}</p>'
 
 
 def _figures(progress: Progress, language: Language, *, running: bool) -> list[str]:
+    total = f"{progress.files_total:,}" if progress.scanned else f"{progress.files_total:,}+"
     facts = [
-        say("job.files", language, done=f"{progress.n_done:,}", total=f"{progress.n_files:,}"),
-        say("job.chunks", language, n=f"{progress.n_chunks:,}"),
+        say("job.files", language, done=f"{progress.files_done:,}", total=total),
+        count("job.chunks", language, progress.chunks_done),
     ]
-    if progress.elapsed_seconds > 0 and progress.n_chunks:
-        facts.append(say("job.rate", language, n=f"{progress.n_chunks / progress.elapsed_seconds:.0f}"))
-    if running and progress.remaining_seconds is not None:
-        facts.append(say("job.left", language, time=duration(progress.remaining_seconds, language)))
+    if progress.chunks_done:
+        facts.append(say("job.rate", language, n=f"{progress.chunks_per_second:.0f}"))
+    if running and progress.seconds_left is not None:
+        facts.append(say("job.left", language, time=duration(progress.seconds_left, language)))
     return facts
 
 
-def reports_html(reports: Sequence[FileReport], language: Language, *, open_all: bool) -> str:
+def reports_html(reports: Sequence[FileReport], language: Language, *, opened: bool) -> str:
     """Return one line for every file: failures first, each with what to do."""
     if not reports:
         return ""
-    ordered = sorted(reports, key=lambda report: report.error is None)
+    ordered = sorted(reports, key=lambda report: report.status != "failed")
     rows = "".join(_report_row(report, language) for report in ordered[:SHOWN_REPORTS])
-    n_bad = sum(report.error is not None for report in reports)
+    n_bad = sum(report.status == "failed" for report in reports)
     summary = say("report.summary", language, good=f"{len(reports) - n_bad:,}", total=f"{len(reports):,}")
     more = len(reports) - SHOWN_REPORTS
     tail = f'<p class="count">{say("report.more", language, n=f"{more:,}")}</p>' if more > 0 else ""
-    opened = " open" if open_all and (n_bad or len(reports) <= 12) else ""
+    shown = " open" if opened and (n_bad or len(reports) <= OPEN_REPORTS) else ""
     return (
-        f"<details{opened}><summary>{summary}</summary>"
+        f"<details{shown}><summary>{summary}</summary>"
         f'<table class="report"><tbody>{rows}</tbody></table>{tail}</details>'
     )
 
 
 def _report_row(report: FileReport, language: Language) -> str:
-    error = report.error
-    if error is None:
-        facts = [say("job.chunks", language, n=f"{report.n_chunks:,}")] if report.n_chunks else []
-        more = escaped(" · ".join([*facts, *report.notes]))
-    else:
-        more = escaped(explain(type(error)(error.what, remedy=error.remedy), language))
-    state = "failed" if error else report.status
+    facts = [count("job.chunks", language, report.n_chunks)] if report.n_chunks else []
+    said = explain_failure(report, language) if report.status == "failed" else " · ".join([*facts, *report.notes])
     return (
-        f'<tr class="is-{state}"><th scope="row">{escaped(printable(report.path, limit=100))}</th>'
-        f"<td>{say(f'report.{state}', language)}</td><td>{more}</td></tr>"
+        f'<tr class="is-{report.status}"><th scope="row">{escaped(printable(report.path, limit=100))}</th>'
+        f"<td>{say(f'report.{report.status}', language)}</td><td>{escaped(said)}</td></tr>"
     )
+
+
+def explain_failure(report: FileReport, language: Language) -> str:
+    """Return why a file failed and what to do; its name is said beside it."""
+    fallback = ERROR_TEXTS.get(report.error_code, ERROR_TEXTS["document"])
+    if language == "zh":
+        return f"{fallback.what_zh}。{fallback.remedy_zh}。"
+    said = report.error.removeprefix(f"{printable(report.path)}: ") or f"{fallback.what_en}. {fallback.remedy_en}."
+    return said[0].upper() + said[1:]

@@ -161,7 +161,7 @@ def _table_rows(text: str, locator: Locator) -> list[tuple[int, int, list[str]]]
         if _CELL not in text[above : start - 1]:
             break
         start = above
-    rows = []
+    rows: list[tuple[int, int, list[str]]] = []
     while start < len(text):
         end = text.find("\n", start)
         end = len(text) if end < 0 else end

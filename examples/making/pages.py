@@ -36,7 +36,7 @@ STYLES = {
 PAGE = """<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title><style>
 @page {{ size: A4; margin: 24mm 22mm 22mm; @top-left {{ content: "{header}"; font: 8.5pt {font}; color: #555 }}
   @bottom-right {{ content: counter(page) " / " counter(pages); font: 8.5pt {font}; color: #555 }} }}
-body {{ font: 11pt/1.45 {font}; margin: 0 }} h1 {{ font-size: 21pt; line-height: 1.2; margin: 0 0 6mm }}
+body {{ font: 12pt/1.55 {font}; margin: 0 }} h1 {{ font-size: 21pt; line-height: 1.2; margin: 0 0 6mm }}
 h2 {{ font-size: 14pt; margin: 6mm 0 2mm; break-after: avoid }} p {{ margin: 0 0 3mm }} li {{ margin: 0 0 1mm }}
 table {{ border-collapse: collapse; margin: 2mm 0 5mm; width: 100%; break-inside: avoid }}
 th, td {{ border: .6pt solid #888; padding: 1.2mm 2mm; text-align: left; vertical-align: top }}

@@ -49,7 +49,8 @@ def _rtf_row(row: tuple[str, ...]) -> str:
 def write_epub(manuscript: Manuscript, path: Path) -> None:
     """Write an EPUB 3 with one chapter for each page of the manuscript."""
     names = [f"chapter{number}.xhtml" for number in range(1, len(manuscript.pages) + 1)]
-    items = "".join(f'<item id="c{at}" href="{name}" media-type="application/xhtml+xml"/>' for at, name in enumerate(names))
+    media_type = "application/xhtml+xml"
+    items = "".join(f'<item id="c{at}" href="{name}" media-type="{media_type}"/>' for at, name in enumerate(names))
     spine = "".join(f'<itemref idref="c{at}"/>' for at in range(len(names)))
     links = "".join(
         f'<li><a href="{name}">{escape(page[0].text)}</a></li>'
@@ -71,10 +72,7 @@ def write_epub(manuscript: Manuscript, path: Path) -> None:
             '<manifest><item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>'
             f"{items}</manifest><spine>{spine}</spine></package>",
             "nav.xhtml": _xhtml("Contents", f'<nav epub:type="toc"><ol>{links}</ol></nav>'),
-            **{
-                name: _xhtml(page[0].text, html_of(page))
-                for name, page in zip(names, manuscript.pages, strict=True)
-            },
+            **{name: _xhtml(page[0].text, html_of(page)) for name, page in zip(names, manuscript.pages, strict=True)},
         },
     )
 

@@ -96,9 +96,9 @@ class _Reader:
             self._flush()
             self.n -= 1
             self._table(self._bare_rows(), separator="|")
-        elif title := _BLOCK_TITLE.match(line):
+        elif caption := _BLOCK_TITLE.match(line):
             self._flush()
-            self.builder.add_text(self._inline(title.group(1)), kind="caption")
+            self.builder.add_text(self._inline(caption.group(1)), kind="caption")
         elif not self._list_line(line):
             self._text(stripped)
 

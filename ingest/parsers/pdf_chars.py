@@ -257,7 +257,7 @@ def _sides(shape: Any, form: Any, frame: _Frame) -> Iterator[Rule]:
         if pdfium_c.FPDFPathSegment_GetClose(segment) and start:
             ends.append((point, start))
         for a, b in ends:
-            x0, y0, x1, y1 = _shown([a, b], whole, frame)  # type: ignore[list-item]
+            x0, y0, x1, y1 = _shown([a, b], whole, frame)
             if min(x1 - x0, y1 - y0) <= _THIN < max(x1 - x0, y1 - y0):
                 yield Rule(x0, y0, x1, y1)
         last = point

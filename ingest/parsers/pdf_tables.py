@@ -57,7 +57,7 @@ def parted(rows: Sequence[Row], rules: Sequence[Rule]) -> list[Block]:
             text.append(rows[i])
             i += 1
             continue
-        n_head = 0 if start else _n_spanning_above(text, rows[i:end])
+        n_head = _n_spanning_above(text, rows[i:end])
         head = text[len(text) - n_head :]
         del text[len(text) - n_head :]
         if text:
@@ -71,7 +71,7 @@ def parted(rows: Sequence[Row], rules: Sequence[Rule]) -> list[Block]:
 
 
 def _glue_signs(row: Row) -> None:
-    """Join a currency sign with the number to its right, and a closing bracket or percent sign with that to its left."""
+    """Join a currency sign with the number to its right, a closing bracket or percent sign with that to its left."""
     glued: list[Segment] = []
     sign: Segment | None = None
     for segment in row.segments:
@@ -280,7 +280,7 @@ def _add_body(table: Table, row: TableRow, *, n_head: int) -> None:
 def _wraps(above: Sequence[str], cells: Sequence[str]) -> bool:
     label, values = cells[0], [c for c in cells[1:] if c]
     if label:
-        # "common stockholders | 3.40" under "Net income per share attributable to", or the label's end under its values.
+        # "common stockholders | 3.40" under "Net income per share attributable to"; or a label's end under its values.
         return label[0].islower() and not (values and any(above[1:])) and not above[0].endswith((".", ":"))
     return bool(values) and any(above[1:]) and not any(is_number(v) or v[0].isupper() for v in values)
 
@@ -353,9 +353,7 @@ def _connected(rules: list[Rule]) -> list[list[Rule]]:
 
 
 def _touch(a: Rule, b: Rule) -> bool:
-    return (
-        a.x0 - _NEAR <= b.x1 and b.x0 - _NEAR <= a.x1 and a.y0 - _NEAR <= b.y1 and b.y0 - _NEAR <= a.y1
-    )
+    return a.x0 - _NEAR <= b.x1 and b.x0 - _NEAR <= a.x1 and a.y0 - _NEAR <= b.y1 and b.y0 - _NEAR <= a.y1
 
 
 def _clustered(values: Sequence[float]) -> list[float]:
@@ -394,9 +392,9 @@ def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
         y0, y1 = grid.ys[r], grid.ys[r + 1]
         n = max(depths) if apart else 1  # rows of values within one drawn row stand line by line
         for i in range(n):
-            row = [(cell[i] if cell else "") if apart else _paragraph(cell) for cell in lines]
+            cells_of_row = [(cell[i] if cell else "") if apart else _paragraph(cell) for cell in lines]
             top, bottom = y0 + (y1 - y0) * i / n, y0 + (y1 - y0) * (i + 1) / n
-            table.rows.append(TableRow([cell_text(text) for text in row], x0, top, x1, bottom))
+            table.rows.append(TableRow([cell_text(text) for text in cells_of_row], x0, top, x1, bottom))
     _drop_empty_columns(table)
     table.has_header = not any(is_number(c) and not _YEAR.match(c) for c in table.rows[0].cells[1:])
     return table
@@ -422,13 +420,21 @@ def _owners(grid: _Grid) -> list[list[tuple[int, int]]]:
         owners.append([])
         for c in range(len(grid.xs) - 1):
             x = (grid.xs[c] + grid.xs[c + 1]) / 2
-            if c and not any(abs((s.x0 + s.x1) / 2 - grid.xs[c]) <= _NEAR and s.y0 - 1 <= y <= s.y1 + 1 for s in standing):
+            if c and not any(
+                abs((s.x0 + s.x1) / 2 - grid.xs[c]) <= _NEAR and s.y0 - 1 <= y <= s.y1 + 1 for s in standing
+            ):
                 owners[r].append(owners[r][c - 1])
-            elif r and not any(abs((s.y0 + s.y1) / 2 - grid.ys[r]) <= _NEAR and s.x0 - 1 <= x <= s.x1 + 1 for s in level):
+            elif r and not any(
+                abs((s.y0 + s.y1) / 2 - grid.ys[r]) <= _NEAR and s.x0 - 1 <= x <= s.x1 + 1 for s in level
+            ):
                 owners[r].append(owners[r - 1][c])
             else:
                 owners[r].append((r, c))
     return owners
+
+
+def _divides(low: float, high: float, edge: float) -> bool:
+    return abs((low + high) / 2 - edge) <= _NEAR
 
 
 def _cell_lines(words: Sequence[Word]) -> list[str]:

@@ -25,7 +25,7 @@ _BULLET = re.compile(r"^[\t ]*(?:[•·●○▪\u2022-]|\d{1,3}[.)])\t")
 def parse(path: Path, source: SourceFile, options: ParseOptions) -> Document:
     """Parse an RTF file."""
     raw = path.read_bytes().decode("latin-1")
-    text = rtf_to_text(_with_marks(raw), errors="replace")
+    text: str = rtf_to_text(_with_marks(raw), errors="replace")  # type: ignore[no-untyped-call]
     # A character beyond the basic plane is written as two halves.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\u00ad", "")
     builder = DocumentBuilder(source=source)
@@ -40,7 +40,7 @@ def _with_marks(raw: str) -> str:
     raw = _CELL.sub(lambda found: f"\\u{ord(_CELL_MARK) - 0x10000}?{found.group()}", raw)
     raw = _OUTLINE.sub(lambda found: f"{found.group()}{_level_word(int(found.group(1)))}", raw)
     for style, level in levels.items():
-        raw = re.sub(rf"\\s{style}(?!\d)(?=[\\ ])", lambda found, n=level: f"{found.group()}{_level_word(n)}", raw)
+        raw = re.sub(rf"(\\s{style})(?=[\\ ])", rf"\1\{_level_word(level)}", raw)
     return raw
 
 

@@ -1,0 +1,72 @@
+"""Find the lines that repeat at the edges of pages: running heads, footers, page numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ingest.parsers.pdf_layout import Row, Segment, rows_of
+
+_ZONE = 0.13  # of the page's height, at the top and at the bottom
+_MAX_LINES = 4  # at each edge
+_SHIFT = 0.025  # of the page's height that a line may move from page to page
+_N_PAGES = 3  # on which a line stands before it is taken for a running one
+_PAGE_NUMBER = re.compile(
+    r"\W*(?:page|p\.|pg\.?|seite|第)?\s*(?:#|[ivxlc]{1,6})\s*(?:页|頁)?\s*(?:(?:of|/|-|–|von|共)\s*#\s*(?:页|頁)?)?\W*$",
+    re.I,
+)
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(slots=True)
+class EdgeLine:
+    """A line near the top or bottom; ``shape`` is its text with numbers masked, ``y`` a fraction of the height."""
+
+    shape: str
+    y: float
+    row: Row
+
+    @property
+    def is_page_number(self) -> bool:
+        """Whether the line is a page number alone."""
+        return _PAGE_NUMBER.match(self.shape) is not None
+
+
+Edges = tuple[list[EdgeLine], list[EdgeLine]]
+
+
+def edges_of(segments: Sequence[Segment], *, height: float) -> Edges:
+    """Return the lines at the top and at the bottom of a page, those nearest to the edge first."""
+    rows = rows_of([s for s in segments if s.y1 < _ZONE * height or s.y0 > (1 - _ZONE) * height])
+    lines = [EdgeLine(_shape(row.text), (row.y0 + row.y1) / 2 / height, row) for row in rows]
+    top = [line for line in lines if line.y < 0.5]
+    bottom = [line for line in reversed(lines) if line.y >= 0.5]
+    return top[:_MAX_LINES], bottom[:_MAX_LINES]
+
+
+def _shape(text: str) -> str:
+    return _DIGITS.sub("#", " ".join(text.lower().split()))
+
+
+def running_lines(edges: Edges, others: Iterable[Edges], *, n_pages: int) -> list[EdgeLine]:
+    """Return the lines of a page that stand at the same place on pages near it.
+
+    Counting goes from the edge inwards and ends at the first line that is the page's own, so that a table that begins
+    alike on every page is kept.
+    """
+    wanted = min(_N_PAGES, n_pages) - 1
+    near = list(others)
+    running: list[EdgeLine] = []
+    for side in (0, 1):
+        for line in edges[side]:
+            n = sum(any(_same(line, other) for other in page[side]) for page in near)
+            speaks = line.is_page_number or any(c.isalpha() for c in line.shape)
+            if not wanted or n < wanted or not speaks:
+                break
+            running.append(line)
+    return running
+
+
+def _same(a: EdgeLine, b: EdgeLine) -> bool:
+    return a.shape == b.shape and abs(a.y - b.y) < _SHIFT

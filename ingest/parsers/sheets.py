@@ -1,0 +1,103 @@
+"""Find the tables in a sheet of cells; Excel and OpenDocument share it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ingest.builder import DocumentBuilder
+
+Cells = Mapping[tuple[int, int], str]  # (row, column), both 1-based, to the text shown; empty cells are absent
+
+_NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,\s]*%?\)?")
+_LEAST_WIDTH = 2  # columns on each side of an empty column for the two to be tables of their own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A table: its cells' rows and columns, ends included, none of them empty throughout."""
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
+def add_cells(builder: DocumentBuilder, cells: Cells) -> None:
+    """Add the tables of a sheet, top to bottom and left to right; ``builder.place.sheet`` names the sheet.
+
+    A lone cell above a table is its title: it heads the table's path.
+    """
+    for block in find_blocks(cells):
+        rows = list(block.rows)
+        builder.close_headings(level=2)
+        while len(rows) > 1 and len(block.columns) > 1 and (title := _lone_cell(cells, rows[0], block.columns)):
+            builder.add_text(title, kind="caption", row_start=rows[0], row_end=rows[0])
+            builder.set_heading(title, level=2)
+            del rows[0]
+        table = [[cells.get((row, column), "") for column in block.columns] for row in rows]
+        table = [_without_repeats(row) for row in table]
+        builder.add_table(table, has_header=_is_header(table), first_row=rows[0])
+    builder.close_headings(level=2)
+
+
+def find_blocks(cells: Cells) -> list[Block]:
+    """Return the tables of a sheet: parted by empty rows, and by empty columns where both sides are tables."""
+    rows = sorted({row for row, _ in cells})
+    blocks: list[Block] = []
+    for band in _runs(rows):
+        members = {place for place in cells if band[0] <= place[0] <= band[-1]}
+        blocks += _split(members)
+    return blocks
+
+
+def _split(places: set[tuple[int, int]]) -> list[Block]:
+    columns = sorted({column for _, column in places})
+    groups: list[list[int]] = []
+    for run in _runs(columns):
+        # A narrow run beside a gap is a form's labels or values: its rows are read across.
+        if groups and (len(run) < _LEAST_WIDTH or len(groups[-1]) < _LEAST_WIDTH):
+            groups[-1].extend(run)
+        else:
+            groups.append(run)
+    blocks: list[Block] = []
+    for group in groups:
+        chosen = {place for place in places if place[1] in set(group)}
+        rows = sorted({row for row, _ in chosen})
+        bands = list(_runs(rows))
+        if len(bands) == 1:
+            blocks.append(Block(rows=tuple(rows), columns=tuple(group)))
+            continue
+        for band in bands:
+            inner = {place for place in chosen if band[0] <= place[0] <= band[-1]}
+            blocks += _split(inner)
+    return blocks
+
+
+def _runs(numbers: list[int]) -> Iterator[list[int]]:
+    run: list[int] = []
+    for number in numbers:
+        if run and number != run[-1] + 1:
+            yield run
+            run = []
+        run.append(number)
+    if run:
+        yield run
+
+
+def _lone_cell(cells: Cells, row: int, columns: tuple[int, ...]) -> str:
+    texts = {text for column in columns if (text := cells.get((row, column), ""))}
+    n_filled = sum((row, column) in cells for column in columns)
+    if len(texts) != 1 or (1 < n_filled < len(columns)):
+        return ""
+    text = texts.pop()
+    return "" if _NUMBER.fullmatch(text) else text
+
+
+def _without_repeats(row: list[str]) -> list[str]:
+    """Write a cell that spans the whole row once."""
+    return row[:1] if len(row) > 1 and row[0] and len(set(row)) == 1 else row
+
+
+def _is_header(table: list[list[str]]) -> bool:
+    cells = [cell for cell in table[0] if cell]
+    return len(table) > 1 and bool(cells) and not any(_NUMBER.fullmatch(cell) for cell in cells)
