@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         "--format", choices=("files", "passages"), default="files", help="passages: JSONL of id, title, text"
     )
     one.add_argument("--json", action="store_true", help="one JSON object a file, as it is stored, then the summary")
+    one.add_argument("--quiet", action="store_true", help="name only the files that failed")
 
     one = commands.add_parser("documents", help="list the documents")
     one.add_argument("--collection", metavar="NAME")

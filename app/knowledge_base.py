@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from core.errors import EmptyQuestion, QuestionTooLong, UnknownCollection, UnknownSource
 from core.interfaces import StoredSource
@@ -15,12 +16,14 @@ from core.settings import Settings, load_settings
 from core.tables import nearest
 
 if TYPE_CHECKING:
-    from indexes.store import Store
-    from ingest.reports import IngestReport
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.tools import BaseTool
 
     from app.services import Services
+    from indexes.checking import Problem
+    from indexes.store import Store
+    from ingest.pipeline import Pipeline
+    from ingest.reports import IngestEvent, IngestReport
 
 DEFAULT_COLLECTION = "default"
 
@@ -34,7 +37,7 @@ class KnowledgeBase:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self._writing = RLock()
+        self._writing = threading.RLock()
 
     @classmethod
     def open(cls, data_dir: str | Path | None = None, *, settings: Settings | None = None) -> KnowledgeBase:
@@ -73,7 +76,7 @@ class KnowledgeBase:
 
     def collections(self) -> list[str]:
         """Return the names of the collections, in alphabetical order."""
-        return self.services.store.collections()
+        return sorted(collection.name for collection in self.services.store.collections())
 
     def documents(self, *, collection: str | None = None) -> list[StoredSource]:
         """Return the sources of one collection, or of all, by collection and path.
@@ -151,7 +154,9 @@ class KnowledgeBase:
         *paths: str | Path,
         collection: str = DEFAULT_COLLECTION,
         sync: bool = False,
-        on_event: Callable[[Any], None] | None = None,
+        format: Literal["files", "passages"] = "files",
+        on_event: Callable[[IngestEvent], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> IngestReport:
         """Read files and folders into a collection; one report per file, whatever happened to it.
 
@@ -159,16 +164,42 @@ class KnowledgeBase:
             paths: Files and folders.
             collection: Where to; made when it is not there.
             sync: Remove sources of these folders that are gone.
+            format: "passages" reads each file as lines of {"id", "title", "text"}, each its own source.
             on_event: Called with the pipeline's ``Progress`` and ``FileDone`` events, in the calling thread.
+            stop: Set it to end the ingest within about a second.
 
         Raises:
             StoreLocked: Another process writes.
+            MissingPath: A file of passages is not there; a missing folder of files is in the report.
         """
-        from ingest.pipeline import Pipeline
+        from ingest.passages import ingest_passages
 
-        with self._writer() as store:
-            pipeline = Pipeline(store, self.services.embedder, self.settings.ingest)
-            return pipeline.ingest([Path(path) for path in paths], collection=collection, sync=sync, on_event=on_event)
+        with self._pipeline() as pipeline:
+            if format == "files":
+                return pipeline.ingest(paths, collection=collection, sync=sync, on_event=on_event, stop=stop)
+            reports = [
+                ingest_passages(pipeline, path, collection=collection, sync=sync, on_event=on_event, stop=stop)
+                for path in paths
+            ]
+        return replace(
+            reports[-1],
+            files=tuple(file for report in reports for file in report.files),
+            seconds=sum(report.seconds for report in reports),
+        )
+
+    def watch(
+        self,
+        *paths: str | Path,
+        collection: str = DEFAULT_COLLECTION,
+        on_event: Callable[[IngestEvent], None] | None = None,
+        on_report: Callable[[IngestReport], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Ingest folders, then follow their changes until ``stop`` is set; the writer's lock is held meanwhile."""
+        from ingest.watch import watch
+
+        with self._pipeline() as pipeline:
+            watch(pipeline, paths, collection=collection, on_event=on_event, on_report=on_report, stop=stop)
 
     def delete(self, path: str, *, collection: str | None = None) -> StoredSource:
         """Delete a source; it is invisible at once.
@@ -182,14 +213,34 @@ class KnowledgeBase:
             store.delete(source.path, collection=source.collection)
         return source
 
+    def verify(self) -> list[Problem]:
+        """Return what is wrong with the store; nothing when it is sound."""
+        return self.services.store.verify()
+
+    def rebuild(self) -> int:
+        """Build the search indexes again from the store, without embedding; return the number of chunks."""
+        with self._writer() as store:
+            return store.rebuild()
+
+    def purge(self) -> None:
+        """Scrub the bytes of deleted documents from the disk."""
+        with self._writer() as store:
+            store.purge()
+
+    @contextmanager
+    def _pipeline(self) -> Iterator[Pipeline]:
+        from ingest.pipeline import Pipeline
+
+        embedder = self.services.embedder
+        with self._writer() as store:
+            store.use_embedder(fingerprint=embedder.fingerprint, dimension=embedder.dimension)
+            exclude = [self.settings.data_dir.resolve() / name for name in ("models", "citadel.db")]
+            yield Pipeline(store, embedder, self.settings.ingest, exclude=exclude)
+
     @contextmanager
     def _writer(self) -> Iterator[Store]:
-        with self._writing:
-            writer = self.services.open_writer()
-            try:
-                yield writer
-            finally:
-                writer.close()
+        with self._writing, self.services.open_writer() as writer:
+            yield writer
 
     # --- checking input --------------------------------------------------------------------------------------------
 

@@ -91,6 +91,7 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
 
 
 def _mount_pages(app: FastAPI, kb: KnowledgeBase, *, uploads: Uploads, **shared: Any) -> None:
+    shutil.rmtree(uploads.incoming, ignore_errors=True)  # what a server that was killed had received
     uploads.incoming.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ["GRADIO_TEMP_DIR"] = str(uploads.incoming)  # uploads never lie in a shared temporary folder

@@ -204,9 +204,9 @@ def count(key: str, language: Language, n: int) -> str:
     return say(key, language, n=f"{n:,}")
 
 
-def duration(seconds: float, language: Language) -> str:
-    """Return a duration as people say it: tenths below ten seconds, whole minutes from 90 seconds on."""
-    if seconds < 10:
+def duration(seconds: float, language: Language, *, rough: bool = False) -> str:
+    """Return a duration as people say it: whole minutes from 90 seconds on, tenths below ten seconds unless rough."""
+    if seconds < 10 and not rough:
         return say("time.seconds", language, n=f"{seconds:.1f}")
     if seconds < 90:
         return say("time.seconds", language, n=f"{seconds:.0f}")

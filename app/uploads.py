@@ -8,6 +8,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import FileTooLarge, UsageError
@@ -83,6 +84,8 @@ class Uploads:
         part = folder / f".{place.name[:40]}.part"
         shutil.move(received, part)
         os.replace(part, place)
+        with suppress(OSError):  # the folder it was received in, unless another file is still there
+            received.parent.rmdir()
         return place
 
     def discard(self, sources: Sequence[StoredSource]) -> None:

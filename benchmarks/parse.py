@@ -77,8 +77,8 @@ def similarity(read: str, expected: str) -> float:
     return 1.0 if left == right else fuzz.ratio(left, right) / 100
 
 
-def score_folder(data: Path, *, options: ParseOptions) -> Iterator[Scored]:
-    """Parse every source under a folder and compare those that have a ground truth."""
+def score_folder(data: Path, *, options: ParseOptions, only: str = "") -> Iterator[Scored]:
+    """Parse every source under a folder whose path contains ``only``; compare those that have a ground truth."""
     for path in sorted(data.rglob("*")):
         if (
             not path.is_file()
@@ -88,6 +88,8 @@ def score_folder(data: Path, *, options: ParseOptions) -> Iterator[Scored]:
             continue
         kind = path.parent.parent.name if path.parent.name == "sources" else path.parent.name
         name = str(path.relative_to(data))
+        if only not in name:
+            continue
         folder = path.parent.parent / "groundtruth"
         expected = next((f for f in (folder / f"{path.name}.md", folder / f"{path.stem}.md") if f.is_file()), None)
         try:
@@ -126,11 +128,8 @@ def main() -> int:
     if not chosen.data.is_dir():
         print(f"{chosen.data}: there is no such folder", file=sys.stderr)
         return 2
-    scored = []
-    for one in score_folder(chosen.data, options=ParseOptions(ocr=not chosen.no_ocr)):
-        if chosen.only in one.name:
-            scored.append(one)
-    return _report(scored, target=chosen.target)
+    options = ParseOptions(ocr=not chosen.no_ocr)
+    return _report(list(score_folder(chosen.data, options=options, only=chosen.only)), target=chosen.target)
 
 
 def _report(scored: list[Scored], *, target: float) -> int:

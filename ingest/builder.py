@@ -249,7 +249,10 @@ class DocumentBuilder:
 
 
 def _table_line(row: Sequence[str]) -> str:
-    return CELL_SEPARATOR.join(" ".join(str(cell).split()) for cell in row).strip()
+    cells = [" ".join(str(cell).split()) for cell in row]
+    while cells and not cells[-1]:
+        cells.pop()
+    return CELL_SEPARATOR.join(cells).strip()
 
 
 def _clean(text: str) -> str:

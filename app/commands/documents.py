@@ -11,6 +11,7 @@ from datetime import datetime
 from app.knowledge_base import KnowledgeBase
 from core.errors import UsageError, printable
 from core.settings import LoadedSettings
+from ingest.reports import FileDone, FileReport, IngestEvent, IngestReport, format_line, format_progress, format_report
 
 
 def documents(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
@@ -68,6 +69,52 @@ def purge(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
 
 def ingest(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Read files and folders into a collection."""
-    if arguments.format == "passages" and (arguments.sync or arguments.watch):
-        raise UsageError("--sync and --watch are for files", where="--format passages")
-    raise NotImplementedError
+    if arguments.format == "passages" and arguments.watch:
+        raise UsageError("--watch is for files and folders", where="--format passages")
+    shown = _Shown(json_lines=arguments.json, quiet=arguments.quiet)
+    with KnowledgeBase.open(settings=loaded.settings) as kb:
+        if arguments.watch:
+            kb.watch(*arguments.paths, collection=arguments.collection, on_event=shown.event, on_report=shown.report)
+            return 0
+        report = kb.ingest(
+            *arguments.paths,
+            collection=arguments.collection,
+            sync=arguments.sync,
+            format=arguments.format,
+            on_event=shown.event,
+        )
+    shown.report(report)
+    return report.exit_code
+
+
+class _Shown:
+    """Shows an ingest: a bar and a line a file for people, a JSON object a file for programs."""
+
+    def __init__(self, *, json_lines: bool, quiet: bool) -> None:
+        self._json, self._quiet = json_lines, quiet
+        self._live = sys.stderr.isatty() and not json_lines
+
+    def event(self, event: IngestEvent) -> None:
+        """Show one event as it happens."""
+        if isinstance(event, FileDone):
+            self._file(event.report)
+        elif self._live:
+            print(f"\r\x1b[K{format_progress(event)}", end="", file=sys.stderr, flush=True)
+
+    def report(self, report: IngestReport) -> None:
+        """Show the sums."""
+        if self._json:
+            sums = {k: v for k, v in report.to_json().items() if k != "files"}
+            print(json.dumps({"summary": sums}, ensure_ascii=False), flush=True)
+            return
+        if self._live:
+            print("\r\x1b[K", end="", file=sys.stderr)
+        print(format_report(report, statuses=()), flush=True)
+
+    def _file(self, report: FileReport) -> None:
+        if self._json:
+            print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
+        elif not self._quiet or report.status == "failed":
+            if self._live:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print(format_line(report), flush=True)

@@ -195,7 +195,9 @@ class ChatEvents:
 def _composer(*, busy: bool, clear: bool) -> Any:
     """Return the composer with its send button, or with stop while an answer is written."""
     changes: dict[str, Any] = {"submit_btn": not busy, "stop_btn": busy}
-    return gr.update(**changes, **({"value": ""} if clear else {}))
+    if clear:
+        changes["value"] = ""
+    return gr.update(**changes)
 
 
 def welcome_html(n_documents: int, examples: Sequence[str], language: Language) -> str:

@@ -28,7 +28,7 @@ _LIST_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-delete]');
   if (button) citadel.confirm(button.dataset.sure).then((sure) => {
-    if (sure) trigger('remove', { path: button.dataset.delete, collection: button.dataset.collection });
+    if (sure) trigger('remove', { source: button.dataset.delete, collection: button.dataset.collection });
   });
 });
 """
@@ -54,11 +54,17 @@ class DocumentsTab:
     collection: gr.Dropdown
     pattern: gr.Textbox
     listing: gr.HTML
+    grown: gr.State
 
     @property
     def shown(self) -> list[Any]:
         """What a look at the knowledge base updates, in order."""
-        return [self.job, self.listing, self.collection, self.into]
+        return [self.listing, self.collection, self.into]
+
+    @property
+    def followed(self) -> list[Any]:
+        """What following a job updates, in order."""
+        return [self.job, self.grown]
 
 
 def build_documents(language: Language, *, max_mb: int, folders: bool) -> DocumentsTab:
@@ -123,6 +129,7 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
         collection=collection,
         pattern=pattern,
         listing=listing,
+        grown=gr.State(""),
     )
 
 
@@ -142,13 +149,14 @@ class DocumentsEvents:
         """Bind the tab's events."""
         view = [tab.collection, tab.pattern]
         uploaded = tab.files.upload(self.upload, [tab.files, tab.into], [tab.files, tab.job], **QUIET)
-        uploaded.then(self.follow, view, tab.shown, **QUIET)
+        uploaded.then(self.follow, None, tab.followed, **QUIET)
         for read in (tab.read_folder.click, tab.folder.submit):
             read(self.read, [tab.folder, tab.into], [tab.folder, tab.job], **QUIET).then(
-                self.follow, view, tab.shown, **QUIET
+                self.follow, None, tab.followed, **QUIET
             )
         tab.job.cancel(self.cancel, None, None, queue=False, **QUIET)
         tab.listing.remove(self.remove, view, tab.shown, **QUIET)
+        tab.grown.change(self.look, view, tab.shown, trigger_mode="always_last", **QUIET)
         for changed in (tab.pattern.input, tab.collection.input):
             changed(self.listed, view, tab.listing, trigger_mode="always_last", **QUIET)
 
@@ -177,30 +185,20 @@ class DocumentsEvents:
             return gr.skip(), gr.skip()
         return "", self._begun([Path(path).expanduser()], collection)
 
-    def follow(self, collection: str, pattern: str) -> Iterator[Update]:
-        """Show the newest job until it ends, and the list as it grows."""
-        job = self.jobs.newest
-        if job is None:
-            yield gr.skip(), *self._looked(collection, pattern)
-            return
-        n_reports = -1
-        for state in job.live.watch(pause_seconds=0.25):
-            grown = len(state.reports) != n_reports or not state.running
-            n_reports = len(state.reports)
-            listing = self.listed(collection, pattern) if grown else gr.skip()
-            yield job_html(state, self.language), listing, gr.skip(), gr.skip()
-        following = self.jobs.newest
-        if following is not None and following is not job:
-            yield from self.follow(collection, pattern)
-            return
-        yield job_html(job.state, self.language), *self._looked(collection, pattern)
+    def follow(self) -> Iterator[Update]:
+        """Show the newest job until it ends; a change of the second output says that the list has grown."""
+        while (job := self.jobs.newest) is not None:
+            for state in job.live.watch(pause_seconds=0.25):
+                yield job_html(state, self.language), f"{state.id} {len(state.reports)} {state.running}"
+            if self.jobs.newest is job:
+                return
 
     def load(self) -> Iterator[Update]:
         """Show the list, and a job that is running."""
+        yield "", ""
         newest = self.jobs.newest
-        yield "", *self._looked(_ALL, "")
         if newest is not None and newest.state.running:
-            yield from self.follow(_ALL, "")
+            yield from self.follow()
 
     def cancel(self, event: gr.EventData) -> None:
         """Cancel the job whose button was clicked."""
@@ -210,14 +208,14 @@ class DocumentsEvents:
 
     def remove(self, collection: str, pattern: str, event: gr.EventData) -> Update:
         """Delete a document, with its file where it was uploaded."""
-        path, of = str(event.path), str(event.collection)
+        path, of = str(event.source), str(event.collection)
         try:
             self.uploads.discard([self.knowledge_base.delete(path, collection=of)])
         except CitadelError as error:
             gr.Warning(explain(error, self.language))
         else:
             gr.Info(say("docs.deleted", self.language, name=file_name(path)))
-        return gr.skip(), *self._looked(collection, pattern)
+        return self.look(collection, pattern)
 
     def listed(self, collection: str, pattern: str) -> str:
         """Return the list of documents that match."""
@@ -229,8 +227,8 @@ class DocumentsEvents:
         job: Job = self.jobs.start(paths, collection=collection)
         return job_html(job.state, self.language)
 
-    def _looked(self, collection: str, pattern: str) -> Update:
-        """Return the list and both collection pickers as they are now."""
+    def look(self, collection: str, pattern: str) -> Update:
+        """Show the list and both collection pickers as they are now."""
         names = self.knowledge_base.collections()
         if collection not in names:
             collection = _ALL

@@ -132,7 +132,7 @@ def _figures(progress: Progress, language: Language, *, running: bool) -> list[s
     if progress.chunks_done:
         facts.append(say("job.rate", language, n=f"{progress.chunks_per_second:.0f}"))
     if running and progress.seconds_left is not None:
-        facts.append(say("job.left", language, time=duration(progress.seconds_left, language)))
+        facts.append(say("job.left", language, time=duration(progress.seconds_left, language, rough=True)))
     return facts
 
 

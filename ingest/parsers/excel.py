@@ -82,12 +82,12 @@ def _add_sheet(builder: DocumentBuilder, sheet: Any, formulas: Any | None, *, la
         cells[cell.row, cell.column] = shown(value, cell.number_format or "General").strip()
         comment = getattr(cell, "comment", None)
         if comment is not None:
-            comments.append((cell.coordinate, comment.author or "", _THREADED.sub("", comment.text or "")))
+            author = "" if (comment.author or "").startswith("tc=") else comment.author  # an id, no name
+            comments.append((cell.coordinate, author or "", _THREADED.sub("", comment.text or "")))
     if formulas is not None:
         _fill_formulas(builder, cells, formulas)
-    if not large:
-        _fill_merged(cells, sheet)
-    add_cells(builder, {place: text for place, text in cells.items() if text})
+    spans = {} if large else _fill_merged(cells, sheet)
+    add_cells(builder, {place: text for place, text in cells.items() if text}, spans=spans)
     for coordinate, author, text in comments:
         builder.add_text(f"Comment at {coordinate}{f' by {author}' if author else ''}: {text}")
 
@@ -109,15 +109,18 @@ def _fill_formulas(builder: DocumentBuilder, cells: dict[tuple[int, int], str], 
         builder.note("formulas without stored results are shown as formulas; open and save the file to calculate them")
 
 
-def _fill_merged(cells: dict[tuple[int, int], str], sheet: Any) -> None:
-    """Give every place of a merged area its text, so that each row reads whole."""
+def _fill_merged(cells: dict[tuple[int, int], str], sheet: Any) -> dict[tuple[int, int], int]:
+    """Give every place of a merged area its text, so that each row reads whole; return how wide the areas are."""
+    spans: dict[tuple[int, int], int] = {}
     for area in sheet.merged_cells.ranges:
         text = cells.get((area.min_row, area.min_col), "")
         if not text or area.size["rows"] * area.size["columns"] > 10_000:
             continue
         for row in range(area.min_row, area.max_row + 1):
+            spans[row, area.min_col] = area.size["columns"]
             for column in range(area.min_col, area.max_col + 1):
                 cells[row, column] = text
+    return spans
 
 
 def _sheet_parts(archive: zipfile.ZipFile, source: SourceFile) -> dict[str, str]:

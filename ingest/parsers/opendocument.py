@@ -124,7 +124,8 @@ class _Reader:
             self.builder.close_headings()
             self.builder.place.sheet = name
             self.builder.add_heading(name, level=1)
-            add_cells(self.builder, self._cells(table))
+            spans: dict[tuple[int, int], int] = {}
+            add_cells(self.builder, self._cells(table, spans), spans=spans)
             for note in table.iter(f"{_OFFICE}annotation"):
                 self._annotation(note)
             for shapes in table.findall(f"{_TABLE}shapes"):
@@ -235,20 +236,24 @@ class _Reader:
             if element.tag in (f"{_TEXT}p", f"{_TEXT}h"):
                 pieces.append(self._text(element))
             elif element.tag == f"{_TEXT}list":
-                pieces += [f"{item.marker} {item.text}" for item in self._items(element, depth=0, style="")]
+                items = list(self._items(element, depth=0, style=""))
+                # Presentations put each cell of a table into a list of one.
+                pieces += [f"{item.marker} {item.text}" if len(items) > 1 else item.text for item in items]
             elif element.tag == f"{_TABLE}table":
                 pieces.append("; ".join(" ".join(row) for row in self._rows(element)))
             elif element.tag in _SHAPES:
                 pieces.append(self._cell_text(element))
         return " ".join(" ".join(pieces).split())
 
-    def _cells(self, table: Any) -> dict[tuple[int, int], str]:
-        """Return a sheet's filled cells by 1-based row and column; merged areas filled throughout."""
+    def _cells(self, table: Any, spans: dict[tuple[int, int], int]) -> dict[tuple[int, int], str]:
+        """Return a sheet's filled cells by 1-based row and column, merged areas filled; put their widths in ``spans``."""
         cells: dict[tuple[int, int], str] = {}
         row_number = 1
         groups = ("table-header-rows", "table-rows", "table-row-group")
         for row in _own(table, f"{_TABLE}table-row", within=groups):
-            filled = dict(self._row_cells(row))
+            wide: dict[tuple[int, int], int] = {}
+            filled = dict(self._row_cells(row, wide))
+            spans.update({(row_number + down, column): columns for (down, column), columns in wide.items()})
             repeat = int(row.get(f"{_TABLE}number-rows-repeated") or 1)
             for n in range(min(repeat, _MAX_REPEAT) if filled else 0):
                 for (down, column), text in filled.items():
@@ -259,7 +264,7 @@ class _Reader:
             row_number += repeat
         return cells
 
-    def _row_cells(self, row: Any) -> Iterator[tuple[tuple[int, int], str]]:
+    def _row_cells(self, row: Any, wide: dict[tuple[int, int], int]) -> Iterator[tuple[tuple[int, int], str]]:
         column = 1
         for cell in row:
             if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
@@ -270,6 +275,7 @@ class _Reader:
                 rows = min(int(cell.get(f"{_TABLE}number-rows-spanned") or 1), _MAX_REPEAT)
                 columns = min(int(cell.get(f"{_TABLE}number-columns-spanned") or 1), _MAX_REPEAT)
                 for down in range(rows):
+                    wide[down, column] = columns
                     for across in range(max(columns, min(repeat, _MAX_REPEAT))):
                         yield (down, column + across), text
             column += repeat

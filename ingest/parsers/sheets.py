@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ingest.builder import DocumentBuilder
+from ingest.grid import spans_most
 
 Cells = Mapping[tuple[int, int], str]  # (row, column), both 1-based, to the text shown; empty cells are absent
 
@@ -22,10 +23,15 @@ class Block:
     columns: tuple[int, ...]
 
 
-def add_cells(builder: DocumentBuilder, cells: Cells) -> None:
+def add_cells(builder: DocumentBuilder, cells: Cells, *, spans: Mapping[tuple[int, int], int]) -> None:
     """Add the tables of a sheet, top to bottom and left to right; ``builder.place.sheet`` names the sheet.
 
     A lone cell above a table is its title: it heads the table's path.
+
+    Args:
+        builder: Takes the tables.
+        cells: What the sheet shows; merged areas filled throughout.
+        spans: How many columns a merged area takes, by each of its rows and its first column.
     """
     for block in find_blocks(cells):
         rows = list(block.rows)
@@ -34,8 +40,7 @@ def add_cells(builder: DocumentBuilder, cells: Cells) -> None:
             builder.add_text(title, kind="caption", row_start=rows[0], row_end=rows[0])
             builder.set_heading(title, level=2)
             del rows[0]
-        table = [[cells.get((row, column), "") for column in block.columns] for row in rows]
-        table = [_without_repeats(row) for row in table]
+        table = [_row(cells, row, block.columns, spans) for row in rows]
         builder.add_table(table, has_header=_is_header(table), first_row=rows[0])
     builder.close_headings(level=2)
 
@@ -93,9 +98,14 @@ def _lone_cell(cells: Cells, row: int, columns: tuple[int, ...]) -> str:
     return "" if _NUMBER.fullmatch(text) else text
 
 
-def _without_repeats(row: list[str]) -> list[str]:
-    """Write a cell that spans the whole row once."""
-    return row[:1] if len(row) > 1 and row[0] and len(set(row)) == 1 else row
+def _row(cells: Cells, row: int, columns: tuple[int, ...], spans: Mapping[tuple[int, int], int]) -> list[str]:
+    """Return a row of a table; a cell that spans most of it is written once."""
+    texts = {column: cells.get((row, column), "") for column in columns}
+    for column in columns:
+        width = spans.get((row, column), 1)
+        if spans_most(width, columns[-1] - columns[0] + 1):
+            texts.update(dict.fromkeys((c for c in columns if column < c < column + width), ""))
+    return list(texts.values())
 
 
 def _is_header(table: list[list[str]]) -> bool:

@@ -21,6 +21,7 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>", re.I)
 _MENU_ROLES = frozenset(("navigation", "menu", "menubar", "search", "dialog"))
 _EDGES = frozenset(("header", "footer", "aside"))
 _MAIN_SHARE = 0.4  # of a page's text; a smaller <main> is not where the page's text is
+_SHORT_PAGE = 200  # characters
 _LINKED_SHARE = 0.5  # of an edge's text; above it, it is a menu
 
 
@@ -64,17 +65,21 @@ def page_title(root: Any) -> str:
 
 def add_page(builder: DocumentBuilder, root: Any, *, level_offset: int = 0) -> None:
     """Add a page's text; its menus too when there is nothing else."""
-    start = builder.next_start
-    HtmlWalker(builder=builder, level_offset=level_offset).walk(_main_part(root, without_menus=True))
-    if builder.next_start == start:
-        HtmlWalker(builder=builder, level_offset=level_offset).walk(_main_part(root, without_menus=False))
+    part = _main_part(root)
+    length, whole = len(inline_text(part)), len(inline_text(_whole(root)))
+    if length < _SHORT_PAGE and length * 2 < whole:  # a page that is little but its menus is read with them
+        part = _whole(root)
+    HtmlWalker(builder=builder, level_offset=level_offset).walk(part)
 
 
-def _main_part(root: Any, *, without_menus: bool) -> Any:
+def _whole(root: Any) -> Any:
     body = root.find("body")
-    body = root if body is None else body
-    if not without_menus:
-        return body
+    return root if body is None else body
+
+
+def _main_part(root: Any) -> Any:
+    """Return a copy of the part of a page that holds its text, without menus."""
+    body = _whole(root)
     length = len(inline_text(body))
     mains = [e for e in body.iter() if tag_of(e) == "main" or (tag_of(e) and e.get("role") == "main")]
     part = mains[0] if len(mains) == 1 and len(inline_text(mains[0])) > length * _MAIN_SHARE else body
