@@ -26,7 +26,11 @@ class Ingests(Protocol):
     """What a job needs of the knowledge base."""
 
     def ingest(
-        self, *paths: str | Path, collection: str, on_event: Callable[[IngestEvent], None] | None = None
+        self,
+        *paths: str | Path,
+        collection: str,
+        on_event: Callable[[IngestEvent], None] | None = None,
+        stop: Event | None = None,
     ) -> IngestReport:
         """Read files and folders into a collection."""
 
@@ -46,10 +50,6 @@ class JobState:
     def running(self) -> bool:
         """Whether more is to come."""
         return self.stage in ("queued", "scanning", "running", "cancelling")
-
-
-class Cancelled(BaseException):
-    """Raised inside an ingest that was cancelled; no error, so that nothing on the way takes it for one."""
 
 
 class Job:
@@ -79,11 +79,11 @@ class Job:
         if not self.live.put(replace(self.state, stage="scanning")):
             return
         try:
-            report = knowledge_base.ingest(*self.paths, collection=self.state.collection, on_event=self._noted)
+            report = knowledge_base.ingest(
+                *self.paths, collection=self.state.collection, on_event=self._noted, stop=self._cancelled
+            )
             stage: JobStage = "failed" if report.error else "cancelled" if report.cancelled else "finished"
             self.live.put(replace(self.state, stage=stage, error=report.error), last=True)
-        except Cancelled:
-            self.live.put(replace(self.state, stage="cancelled"), last=True)
         except CitadelError as error:
             self.live.put(replace(self.state, stage="failed", error=error), last=True)
         finally:  # whatever else went wrong is in the log; nobody may wait for ever
@@ -98,8 +98,6 @@ class Job:
                 self.live.put(replace(state, stage=stage, progress=event))
             case FileDone(report=report):
                 self.live.put(replace(state, stage=stage, reports=(*state.reports, report)))
-        if self._cancelled.is_set():
-            raise Cancelled
 
 
 class Jobs:

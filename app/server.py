@@ -11,6 +11,7 @@ import socket
 import webbrowser
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -22,7 +23,7 @@ from app.security import Guard, is_loopback
 from app.sources_api import sources_router
 from app.texts import LANGUAGES
 from app.uploads import Uploads
-from core.errors import PortInUse
+from core.errors import CitadelError, PortInUse
 from core.records import Language
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def serve(kb: KnowledgeBase, *, host: str, port: int, open_browser: bool = False
     listening = listen(host, port)  # before the slow part, so that a taken port is said at once
     with listening:
         app = create_app(kb, host=host)
+        Thread(target=_warm, args=(kb,), name="warm", daemon=True).start()
         address = f"http://{_shown_host(host)}:{listening.getsockname()[1]}"
         print(f"Citadel is on {address}", flush=True)
         if open_browser:
@@ -162,6 +164,14 @@ def serve(kb: KnowledgeBase, *, host: str, port: int, open_browser: bool = False
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _warm(kb: KnowledgeBase) -> None:
+    """Load the models while the first page is being read; what is wrong with them is said with the first question."""
+    try:
+        kb.services.warm()
+    except CitadelError as error:
+        log.warning("the models could not be loaded: %s", error)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -167,7 +167,8 @@ class Hit:
     """A chunk that a search found, or neighbouring chunks merged into one passage.
 
     ``score`` is the fused score, higher is better; ``ranks`` maps a searcher ("dense", "sparse") to the 1-based
-    rank it gave; ``scores`` maps it to its own raw score (dense: cosine).
+    rank it gave; ``scores`` maps it to its own raw score (dense: cosine; sparse: BM25). ``duplicates`` are the other
+    sources in which the same words stand.
     """
 
     chunk: Chunk
@@ -178,6 +179,7 @@ class Hit:
     score: float
     ranks: Mapping[str, int] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
 
     @property
     def page(self) -> int | None:

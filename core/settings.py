@@ -44,8 +44,11 @@ class RetrievalSettings(_Group):
 
     k: int = Field(5, ge=1, le=100, description="passages returned")
     candidates: int = Field(60, ge=5, le=1000, description="chunks taken from each searcher before fusion")
-    dense_weight: float = Field(1.0, ge=0, le=10, description="weight of the dense ranks in the fusion")
-    sparse_weight: float = Field(1.0, ge=0, le=10, description="weight of the BM25 ranks in the fusion")
+    fusion: Literal["scores", "ranks"] = Field(
+        "scores", description="how the searchers are made one; scores: BM25 added to cosine; ranks: reciprocal ranks"
+    )
+    dense_weight: float = Field(1.0, ge=0, le=10, description="weight of dense search in the fusion")
+    sparse_weight: float = Field(1.0, ge=0, le=10, description="weight of BM25 in the fusion")
     merge_neighbours: bool = Field(True, description="join neighbouring chunks so that a passage reads whole")
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from core.interfaces import Vectors
 
-faiss: Any = import_module("faiss")  # its type stubs know neither selectors nor ownership
+faiss: Any = import_module("faiss")  # its type stubs know no selectors
 
 # Flat scanning of 384 dimensions takes about 0.1 ms per thousand vectors on one core, and misses nothing.
 EXACT_UP_TO = 200_000
@@ -26,8 +26,6 @@ def build(ids: Ids, vectors: Vectors) -> Any:
     index = faiss.IndexIDMap2(inner)
     if n:
         index.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids.astype(np.int64))
-    inner.this.disown()
-    index.own_fields = True
     return index
 
 
@@ -35,8 +33,6 @@ def _clustered(vectors: Vectors) -> Any:
     n, dimension = vectors.shape
     n_lists = int(4 * np.sqrt(n))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimension), dimension, n_lists, faiss.METRIC_INNER_PRODUCT)
-    index.quantizer.this.disown()
-    index.own_fields = True
     index.cp.seed = 0
     index.train(vectors)
     index.set_direct_map_type(faiss.DirectMap.Array)  # vectors are read back by id
@@ -52,8 +48,19 @@ def selector(ids: Ids) -> Any:
 
 
 def search(index: Any, query: Vectors, *, k: int, only: Any = None) -> tuple[Ids, npt.NDArray[np.float32]]:
-    """Return up to ``k`` ids and their cosines, best first; ``only`` is a :func:`selector`."""
-    k = min(k, index.ntotal)
+    """Return up to ``k`` ids and their cosines, best first, ties by id; ``only`` is a :func:`selector`."""
+    asked = k
+    while True:
+        asked = min(asked + 1, index.ntotal)
+        ids, cosines = _search(index, query, k=asked, only=only)
+        # FAISS keeps any of equals, such as copies of one passage; so they must all be seen before some are dropped.
+        if len(ids) <= k or asked == index.ntotal or cosines[k - 1] > cosines[-1]:
+            order = np.lexsort((ids, -cosines))[:k]
+            return ids[order], cosines[order]
+        asked *= 4
+
+
+def _search(index: Any, query: Vectors, *, k: int, only: Any) -> tuple[Ids, npt.NDArray[np.float32]]:
     if not k:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     parameters = None
@@ -63,9 +70,9 @@ def search(index: Any, query: Vectors, *, k: int, only: Any = None) -> tuple[Ids
         parameters = (
             faiss.SearchParametersIVF(sel=only, nprobe=inner.nprobe) if clustered else faiss.SearchParameters(sel=only)
         )
-    scores, ids = index.search(query.reshape(1, -1).astype(np.float32), k, params=parameters)
+    cosines, ids = index.search(query.reshape(1, -1).astype(np.float32), k, params=parameters)
     found = ids[0] >= 0
-    return ids[0][found], scores[0][found]
+    return ids[0][found], cosines[0][found]
 
 
 def vectors_of(index: Any, ids: Ids) -> Vectors:

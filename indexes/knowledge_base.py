@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from core.errors import EmptyQuestion, UnknownSource
-from core.interfaces import PassageEmbedder, Vectors
+from core.interfaces import PassageEmbedder
 from core.records import Hit, SearchFilter
 from core.settings import RetrievalSettings
 from indexes import fusion, passages, sparse
@@ -20,7 +18,6 @@ from indexes.snapshots import Snapshots
 from indexes.sparse import Mask, Slots
 
 EVERYTHING = SearchFilter()
-_SAMPLED = 256
 
 
 class KnowledgeIndex:
@@ -67,55 +64,65 @@ class KnowledgeIndex:
         if not allowed.any():
             return []
         ranked = self._ranked(query, snapshot, allowed, candidates=max(candidates or self._settings.candidates, 2 * k))
-        return passages.read_whole(ranked, k=k, join=self._settings.merge_neighbours, text_of=self._text_of())
+        try:
+            return passages.read_whole(
+                ranked, k=k, join=self._settings.merge_neighbours, text_of=self._store.document_text
+            )
+        except UnknownSource:  # deleted while this search ran: the next one does not see it
+            return self.search(query, k=k, filter=filter, candidates=candidates)
 
     def _ranked(self, query: str, snapshot: Snapshot, allowed: Mask, *, candidates: int) -> list[Hit]:
+        """Return the candidates of both searchers as hits of one chunk each, best first, ties by age."""
         vector = self._embedder.encode_query(query).astype(np.float32)
-        nearest, _ = snapshot.nearest(vector, k=candidates, allowed=allowed)
-        hashes = sparse.query_hashes(query)
-        bm25 = snapshot.bm25(hashes)
+        nearest = snapshot.nearest(vector, k=candidates, allowed=allowed)
+        bm25, full_bm25 = snapshot.bm25(sparse.query_hashes(query))
         wordiest = sparse.top(bm25, k=candidates, allowed=allowed)
-        found = np.union1d(nearest, wordiest)
+        found = np.union1d(nearest, wordiest).astype(np.int32)
         cosines = snapshot.cosines(vector, found)
-        fused = self._fused(snapshot, found, nearest=nearest, wordiest=wordiest, cosines=cosines, bm25=bm25, asked=hashes)
-        ranks = {"dense": _places(nearest), "sparse": _places(wordiest)}
+        weights = self._settings.dense_weight, self._settings.sparse_weight
+        if self._settings.fusion == "ranks":
+            fused = fusion.by_rank(found, [(weights[0], nearest), (weights[1], wordiest)])
+        else:
+            fused = fusion.by_score(
+                cosines,
+                bm25[found],
+                highest_bm25=float(bm25[wordiest[0]]) if len(wordiest) else 0.0,
+                full_bm25=full_bm25,
+                spread=snapshot.spread,
+                dense_weight=weights[0],
+                sparse_weight=weights[1],
+            )
+        places = {"dense": _places(nearest), "sparse": _places(wordiest)}
         stored = self._store.chunk_rows(snapshot.ids[found].tolist())
         hits = []
         for i in np.lexsort((found, -fused)):
-            # A chunk that was deleted since the snapshot has no row: it is passed over.
-            if (row := stored.get(int(snapshot.ids[found[i]]))) is None:
-                continue
             slot = int(found[i])
+            # A chunk that was deleted since the snapshot has no row: it is passed over.
+            if (row := stored.get(int(snapshot.ids[slot]))) is None:
+                continue
+            ranks = {name: place[slot] for name, place in places.items() if slot in place}
             scores = {"dense": float(cosines[i]), "sparse": float(bm25[slot])}
-            own_ranks = {name: places[slot] for name, places in ranks.items() if slot in places}
-            hits.append(_hit(row, score=float(fused[i]), ranks=own_ranks, scores=scores))
+            hits.append(_hit(row, score=float(fused[i]), ranks=ranks, scores=scores))
         return hits
-
-    def _fused(
-        self,
-        snapshot: Snapshot,
-        found: Slots,
-        *,
-        nearest: Slots,
-        wordiest: Slots,
-        cosines: sparse.Scores,
-        bm25: sparse.Scores,
-        asked: Mapping[int, int],
-    ) -> npt.NDArray[np.float64]:
-        weights = self._settings.dense_weight, self._settings.sparse_weight
-        if self._settings.fusion == "ranks":
-            return fusion.by_rank(found, [(weights[0], nearest), (weights[1], wordiest)])
-        return fusion.by_score(
-            cosines,
-            bm25[found],
-            highest_bm25=float(bm25[wordiest[0]]) if len(wordiest) else 0.0,
-            full_bm25=snapshot.full_bm25(asked),
-            spread=snapshot.spread,
-            dense_weight=weights[0],
-            sparse_weight=weights[1],
-        )
 
     def _require_embedder(self) -> None:
         stored = self._store.state().embedder
         if stored not in ("", self._embedder.fingerprint):
             raise embedder_mismatch(stored=stored, wanted=self._embedder.fingerprint)
+
+
+def _places(ranking: Slots) -> dict[int, int]:
+    return {int(slot): place for place, slot in enumerate(ranking, start=1)}
+
+
+def _hit(row: StoredChunk, *, score: float, ranks: Mapping[str, int], scores: Mapping[str, float]) -> Hit:
+    return Hit(
+        chunk=row.chunk,
+        source=row.source,
+        title=row.title,
+        collection=row.collection,
+        media_type=row.media_type,
+        score=score,
+        ranks=ranks,
+        scores=scores,
+    )

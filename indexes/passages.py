@@ -11,6 +11,7 @@ from core.text import terms
 
 # A joined passage must leave room for others in a small model's prompt.
 MOST_TOKENS = 400
+_GAP = 2  # characters: the blank line between two sections
 _REACH = 2  # neighbours are looked for among this many times the passages asked for
 _SHINGLE = 3
 _SHARED_SHINGLES = 0.9
@@ -22,6 +23,7 @@ class _Passage:
 
     best: Hit
     chunks: list[Chunk]
+    words: list[list[str]]
     twins: list[str] = field(default_factory=list)
 
     @property
@@ -52,25 +54,22 @@ def read_whole(
     for place, hit in enumerate(ranked):
         if len(passages) == k and (not join or place >= _REACH * k):
             break
-        twin = next((passage for passage in passages if _says_no_more(hit, passage)), None)
+        words = terms(hit.chunk.text)
+        twin = next((p for p in passages if any(_contains(whole, words) for whole in p.words)), None)
         if twin is not None:
             twin.twins.append(hit.source)
             continue
         neighbour = next((p for p in passages if join and _joins(hit.chunk, p, most_tokens=most_tokens)), None)
         if neighbour is not None:
             neighbour.chunks.append(hit.chunk)
+            neighbour.words.append(words)
         elif len(passages) < k:
-            passages.append(_Passage(best=hit, chunks=[hit.chunk]))
+            passages.append(_Passage(best=hit, chunks=[hit.chunk], words=[words]))
     return [_hit(passage, text_of) for passage in _without_overlaps(passages, most_tokens=most_tokens)]
 
 
-def _says_no_more(hit: Hit, passage: _Passage) -> bool:
-    """Whether every word of the hit stands, mostly in the same runs, in one of the passage's chunks."""
-    own = terms(hit.chunk.text)
-    return any(_contains(terms(chunk.text), own) for chunk in passage.chunks)
-
-
 def _contains(whole: list[str], part: list[str]) -> bool:
+    """Whether every term of ``part`` stands in ``whole``, mostly in the same runs."""
     if whole == part:
         return True
     # One word more is one fact more: "two years" is no copy of "three years", however alike the pages are.
@@ -93,9 +92,6 @@ def _joins(chunk: Chunk, passage: _Passage, *, most_tokens: int) -> bool:
         and passage.start <= place.end + _GAP
         and chunk.n_tokens + sum(other.n_tokens for other in passage.chunks) <= most_tokens
     )
-
-
-_GAP = 2  # the blank line between two sections
 
 
 def _without_overlaps(passages: Sequence[_Passage], *, most_tokens: int) -> list[_Passage]:

@@ -102,8 +102,10 @@ def bm25(
     *,
     n_terms: npt.NDArray[np.float32],
     alive: Mask,
-) -> Scores:
-    """Return the BM25 score of every slot, float32 (n,), 0 where no term of the query occurs.
+) -> tuple[Scores, float]:
+    """Return the BM25 score of every slot, float32 (n,), 0 where no term of the query occurs, and a full score.
+
+    The full score is what a chunk would have that held every term of the query often.
 
     Args:
         query: How often each term's hash is asked.
@@ -113,17 +115,19 @@ def bm25(
     """
     scores = np.zeros(len(n_terms), np.float32)
     n_alive = int(alive.sum())
+    full = 0.0
     if not n_alive:
-        return scores
+        return scores, full
     mean = max(float(n_terms[alive].mean()), 1.0)
     norms = (K1 * (1 - B + B / mean * n_terms)).astype(np.float32)
     for term, asked in query.items():
         found = [_living(offset, *postings.of(term), alive=alive) for offset, postings in parts]
         frequency = sum(len(slots) for slots, _ in found)
         weight = asked * np.log(1 + (n_alive - frequency + 0.5) / (frequency + 0.5)) * (K1 + 1)
+        full += float(weight)
         for slots, counts in found:
             scores[slots] += np.float32(weight) * counts / (counts + norms[slots])
-    return scores
+    return scores, full
 
 
 def _living(

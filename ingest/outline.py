@@ -17,7 +17,7 @@ _CHINESE: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(r"[（(][一二三四五六七八九十]{1,3}[）)]"), 3),
 )
 _ENGLISH = re.compile(r"(?:Part|Chapter|Appendix|Annex|Section|Article)\s+(?:\d+|[IVXLC]+|[A-Z])\b", re.I)
-_NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){1,4})\.?[ \t\u3000]+\S")
+_NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){1,4})\.?[ \t\u3000]+[\"“(（《]?[A-Z\u4e00-\u9fff]")
 _FIRST_LEVEL = re.compile(r"\d{1,2}[.、]?[ \t\u3000]+[A-Z\u4e00-\u9fff]")
 _SENTENCE = re.compile(r"[。；;，,：:!！?？]$|[a-z]\.$")
 

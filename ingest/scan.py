@@ -82,9 +82,9 @@ def identify(path: str, *, location: str, max_file_bytes: int) -> SourceFile:
     """
     for _ in range(2):
         try:
-            before, sha256, after = _hash(location, path, max_file_bytes)
-            if same_file(before, after):
-                media_type = _media_type(path, location)
+            before, sha256 = _hash(location, path, max_file_bytes)
+            media_type = _media_type(path, location)
+            if same_file(before, os.lstat(location)):
                 return SourceFile(
                     path=path,
                     location=location,
@@ -102,6 +102,8 @@ def _media_type(path: str, location: str) -> str:
     try:
         return media_type_of(Path(location))
     except DocumentError as error:  # it knows the file by its location alone
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
         raise type(error)(error.what, where=path, remedy=error.remedy) from error
     except OSError:
         raise
@@ -111,7 +113,7 @@ def _media_type(path: str, location: str) -> str:
 
 
 def same_file(one: os.stat_result, other: os.stat_result) -> bool:
-    """Return whether two looks at a path saw the same content, as far as size and time tell."""
+    """Return whether two looks at a path saw the same file with the same content, as far as size and time tell."""
     return (one.st_size, one.st_mtime_ns, one.st_ino) == (other.st_size, other.st_mtime_ns, other.st_ino)
 
 
@@ -141,14 +143,13 @@ def check_regular(status: os.stat_result, path: str, *, max_file_bytes: int) -> 
         raise FileTooLarge(f"is {size:,.0f} MiB, the limit is {limit:,} MiB", where=path, remedy=remedy)
 
 
-def _hash(location: str, path: str, max_file_bytes: int) -> tuple[os.stat_result, str, os.stat_result]:
+def _hash(location: str, path: str, max_file_bytes: int) -> tuple[os.stat_result, str]:
     check_regular(os.lstat(location), path, max_file_bytes=max_file_bytes)
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(location, flags), "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
         check_regular(before, path, max_file_bytes=max_file_bytes)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return before, digest, os.fstat(file.fileno())
+        return before, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

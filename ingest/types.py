@@ -193,6 +193,9 @@ def _ole_type(path: Path) -> str:
     for stream, media_type in OLE_STREAMS:
         if stream.lower() in streams:
             return media_type
+    if extension_of(path.name) in BINARY_EXTENSIONS:
+        said = "holds none of the parts that its name promises"
+        raise DamagedDocument(said, where=path.name, remedy="Copy or save it again from where it came")
     raise UnsupportedType("is an old Office container of no known kind", where=path.name, remedy=_REMEDY)
 
 

@@ -164,15 +164,15 @@ class _Lane(threading.Thread):
         answer = self._child.ask(job)
         document: Document | None = None
         error: CitadelError | None = None
-        if "document" in answer:
-            try:
+        try:
+            if "document" in answer:
                 document = document_from_json(answer["document"])
-            except (KeyError, TypeError, ValueError):
-                error = _crashed(source, "gave an answer that is no document")
-        elif "error" in answer:
-            error = error_from_json(answer["error"])
-        else:
-            error = self._child.fault(source, crashed=answer.get("crashed"))
+            elif "error" in answer:
+                error = error_from_json(answer["error"])
+            else:
+                error = self._child.fault(source, crashed=answer.get("crashed"))
+        except (KeyError, TypeError, ValueError):
+            error = _crashed(source, "made its parser fail (no sensible answer)")
         seconds = time.monotonic() - started
         found = document.source if document is not None else source
         return Parsed(source=found, seconds=seconds, document=document, error=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,10 @@ def random_document(seed: int) -> Document:
     """Build a document of every kind of section in random order and length, in two scripts."""
     dice = random.Random(seed)
     builder = built(title=dice.choice(["", "A title", "标题"]))
-    english, chinese = "pump valve seal 3.5 bar (see page 4), then; http://a.b/c".split(), "泵阀密封压力每年检查一次，记录。"
+    english, chinese = (
+        "pump valve seal 3.5 bar (see page 4), then; http://a.b/c".split(),
+        "泵阀密封压力每年检查一次，记录。",
+    )
 
     def text(n: int) -> str:
         if dice.random() < 0.4:
@@ -101,7 +105,7 @@ def test_no_chunk_lies_within_another() -> None:
     for seed in range(20):
         places = [(c.locator.start, c.locator.end) for c in chunked(random_document(seed), overlap_tokens=12)]
         assert places == sorted(places)
-        assert all(end < next_end for (_, end), (_, next_end) in zip(places, places[1:], strict=False))
+        assert all(end < next_end for (_, end), (_, next_end) in itertools.pairwise(places))
 
 
 def test_a_short_document_is_one_chunk_with_its_title_as_context() -> None:
@@ -212,7 +216,7 @@ def test_whole_sentences_are_repeated_where_a_paragraph_is_cut_and_nowhere_else(
     builder.add_text(" ".join(sentences))
     builder.add_text(sentence(55))
     *pieces, last = chunked(builder.build(), overlap_tokens=12, label="")
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in itertools.pairwise(pieces):
         shared = before.text[-(before.locator.end - after.locator.start) :]
         assert shared in sentences
         assert after.text.startswith(shared)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -290,23 +291,22 @@ def test_excluded_folders_are_left_out_without_a_word(folder: Path) -> None:
     assert paths(scan([folder], exclude=[folder / "sub"])) == ["a.md", "b.txt"]
 
 
-def test_a_very_deep_folder_is_scanned(tmp_path: Path) -> None:
-    """Deeper than Python's recursion limit and than a path may be long: made and entered step by step."""
-    here = os.getcwd()
-    try:
-        os.chdir(tmp_path)
-        for _ in range(1500):
-            os.mkdir("d")
-            os.chdir("d")
-        Path("deep.txt").write_text("deep")
-    finally:
-        os.chdir(here)
-    (found,) = scan([tmp_path])
-    assert found.path == "d/" * 1500 + "deep.txt"
+def test_a_folder_deeper_than_python_recurses_is_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    depth = sys.getrecursionlimit() + 200
+    monkeypatch.chdir(tmp_path)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("deep.txt").write_text("deep")
+    assert paths(scan([tmp_path])) == ["d/" * depth + "deep.txt"]
+    os.unlink("deep.txt")
+    for _ in range(depth):  # what removes temporary folders recurses too
+        os.chdir("..")
+        os.rmdir("d")
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are opened for hashing."""
     names: list[str] = []
     really_open = os.open
@@ -316,7 +316,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return really_open(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", noting)
-    yield names
+    return names
 
 
 def test_unchanged_files_are_not_opened(folder: Path, opened: list[str]) -> None:
@@ -335,7 +335,9 @@ def test_files_that_may_have_changed_are_opened(folder: Path, opened: list[str],
     if why == "grown":
         (folder / "b.txt").write_text("beta and more")
         os.utime(folder / "b.txt", (status.st_atime, status.st_mtime))
-    stored = known(before, recipe="new" if why == "other recipe" else "recipe", age=0.5 if why == "stored at once" else 60)
+    stored = known(
+        before, recipe="new" if why == "other recipe" else "recipe", age=0.5 if why == "stored at once" else 60
+    )
     opened.clear()
     list(scan([folder], known=stored))
     assert "b.txt" in opened

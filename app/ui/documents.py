@@ -206,7 +206,7 @@ class DocumentsEvents:
         if job is not None:
             job.cancel()
 
-    def remove(self, collection: str, pattern: str, event: gr.EventData) -> Update:
+    def remove(self, collection: str, pattern: str | None, event: gr.EventData) -> Update:
         """Delete a document, with its file where it was uploaded."""
         path, of = str(event.source), str(event.collection)
         try:
@@ -217,17 +217,17 @@ class DocumentsEvents:
             gr.Info(say("docs.deleted", self.language, name=file_name(path)))
         return self.look(collection, pattern)
 
-    def listed(self, collection: str, pattern: str) -> str:
+    def listed(self, collection: str, pattern: str | None) -> str:
         """Return the list of documents that match."""
         sources = self.knowledge_base.documents()
-        matching = [source for source in sources if matches(source, collection=collection, pattern=pattern)]
+        matching = [source for source in sources if matches(source, collection=collection, pattern=pattern or "")]
         return documents_html(matching, self.language, filtered=len(matching) < len(sources))
 
     def _begun(self, paths: list[Path], collection: str) -> str:
         job: Job = self.jobs.start(paths, collection=collection)
         return job_html(job.state, self.language)
 
-    def look(self, collection: str, pattern: str) -> Update:
+    def look(self, collection: str, pattern: str | None) -> Update:
         """Show the list and both collection pickers as they are now."""
         names = self.knowledge_base.collections()
         if collection not in names:

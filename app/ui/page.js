@@ -74,7 +74,11 @@
       said.textContent = picture.dataset.failed;
       picture.parentElement.replaceWith(said);
     });
-    picture.addEventListener("load", () => picture.parentElement.classList.add("is-loaded"));
+    picture.addEventListener("load", () => {
+      const page = picture.parentElement;
+      const first = page === body.querySelector(".page");
+      if (first) body.scrollTop = page.offsetTop + Number(page.dataset.top) * page.clientHeight - body.clientHeight / 3;
+    });
   }
 
   function step(by) {

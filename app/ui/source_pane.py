@@ -86,9 +86,11 @@ def _heading(passage: Passage, language: Language) -> str:
 def _picture(passage: Passage, page: int, language: Language) -> str:
     where = say("place.page", language, n=page)
     alt = say("source.page_picture", language, source=file_name(passage.source), place=where)
-    address = picture_address(passage.source_id, page, [box for box in passage.locator.boxes if box.page == page])
+    boxes = [box for box in passage.locator.boxes if box.page == page]
+    address, top = picture_address(passage.source_id, page, boxes), min((box.y0 for box in boxes), default=0.0)
     return (
-        f'<figure class="page"><img src="{escaped(address)}" alt="{escaped(alt)}" width="{PICTURE_PX}" '
+        f'<figure class="page" data-top="{top:.3f}"><img src="{escaped(address)}" alt="{escaped(alt)}" '
+        f'width="{PICTURE_PX}" '
         f'data-failed="{escaped(say("source.no_picture", language))}"></figure>'
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,6 @@ from ingest.parsers.sheets import add_cells
 _UNCALCULATED = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>|<f[^>]*/>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
 _THREADED = re.compile(r"^\[Threaded comment\].*?(?:Comment|批注|注释)[:：]\s*", re.S)
 _LARGE_BYTES = 60 * 2**20  # of a sheet's XML; openpyxl's full model takes fifty times as much memory
-_CHART_SHEET = "chartsheet"
 
 
 def parse(path: Path, source: SourceFile, options: ParseOptions) -> Document:
@@ -44,8 +44,8 @@ def parse(path: Path, source: SourceFile, options: ParseOptions) -> Document:
             builder.close_headings()
             builder.place.sheet = name
             builder.add_heading(name, level=1)
-            _add_sheet(builder, values[name], formulas[name] if formulas else None, large=large)
-            _add_drawings(builder, archive, part=parts.get(name, ""), pictures=pictures)
+            has_cells = _add_sheet(builder, values[name], formulas[name] if formulas else None, large=large)
+            _add_drawings(builder, archive, part=parts.get(name, ""), pictures=pictures, whole=not has_cells)
         values.close()
         return builder.build()
 
@@ -57,7 +57,9 @@ def _load(archive: zipfile.ZipFile, source: SourceFile, *, values: bool, large: 
         raise DamagedDocument("was closed while it was read", where=source.path, remedy="Try again")
     file.seek(0)
     try:
-        return openpyxl.load_workbook(file, data_only=values, read_only=large, keep_links=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pictures and styles that it leaves out
+            return openpyxl.load_workbook(file, data_only=values, read_only=large, keep_links=False)
     except (InvalidFileException, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         said = f"cannot be read as a workbook ({type(error).__name__})"
         raise DamagedDocument(said, where=source.path, remedy="Open it in Excel and save it again") from error
@@ -70,11 +72,12 @@ def _has_uncalculated(archive: zipfile.ZipFile) -> bool:
     return any(_UNCALCULATED.search(read_member(archive, sheet) or b"") for sheet in sheets)
 
 
-def _add_sheet(builder: DocumentBuilder, sheet: Any, formulas: Any | None, *, large: bool) -> None:
+def _add_sheet(builder: DocumentBuilder, sheet: Any, formulas: Any | None, *, large: bool) -> bool:
+    """Add a sheet's tables and comments; return whether any of its cells is filled."""
     if getattr(sheet, "sheet_state", "visible") != "visible":
         builder.note(f"sheet {sheet.title!r} is hidden")
-    if not hasattr(sheet, "iter_rows"):
-        return
+    if not hasattr(sheet, "iter_rows"):  # a sheet that is one chart
+        return False
     cells: dict[tuple[int, int], str] = {}
     comments: list[tuple[str, str, str]] = []
     for cell in _filled(sheet):
@@ -90,6 +93,7 @@ def _add_sheet(builder: DocumentBuilder, sheet: Any, formulas: Any | None, *, la
     add_cells(builder, {place: text for place, text in cells.items() if text}, spans=spans)
     for coordinate, author, text in comments:
         builder.add_text(f"Comment at {coordinate}{f' by {author}' if author else ''}: {text}")
+    return bool(cells)
 
 
 def _filled(sheet: Any) -> Iterator[Cell]:
@@ -136,12 +140,13 @@ def _sheet_parts(archive: zipfile.ZipFile, source: SourceFile) -> dict[str, str]
     return parts
 
 
-def _add_drawings(builder: DocumentBuilder, archive: zipfile.ZipFile, *, part: str, pictures: PictureReader) -> None:
-    """Add the text boxes, chart words and pictures of a sheet; values only where a sheet is nothing but a chart.
+def _add_drawings(
+    builder: DocumentBuilder, archive: zipfile.ZipFile, *, part: str, pictures: PictureReader, whole: bool
+) -> None:
+    """Add the text boxes, chart words and pictures of a sheet; a chart's values where the ``whole`` sheet is charts.
 
     A chart among cells shows values of those cells, which would otherwise be said twice.
     """
-    whole = _CHART_SHEET in part
     where = builder.source.path
     drawings = [found.target for found in relations(archive, part, name=where).values() if found.kind == "drawing"]
     for drawing in drawings if part else ():

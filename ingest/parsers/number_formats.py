@@ -11,7 +11,7 @@ _BRACKETED = re.compile(r"\[\$([^\]-]*)(?:-[^\]]*)?\]")
 _CONDITION = re.compile(r"\[(?!h+\]|m+\]|s+\])[^\]$]*\]", re.I)
 _PADDING = re.compile(r"[_*].")
 _DATE_TOKEN = re.compile(r'"[^"]*"|\\.|\[h+\]|\[m+\]|\[s+\]|y+|m+|d+|h+|s+(?:\.0+)?|am/pm|a/p|上午/下午|.', re.I | re.S)
-_NUMBER_CORE = re.compile(r"[#0?][#0?,]*(?:\.[#0?]*)?(?:E[+-]0+)?")
+_NUMBER_CORE = re.compile(r"[#0?][#0?,]*(?:\.[#0?]*,*)?(?:E[+-]0+)?")
 _SIGNIFICANT = 12  # digits; what follows is the noise of binary fractions
 
 
@@ -50,7 +50,7 @@ def shown_date(value: dt.datetime | dt.date | dt.time | dt.timedelta, code: str)
     """Return a date or time as ``code`` shows it, such as "yyyy-mm-dd"; ISO where the code says nothing."""
     if isinstance(value, dt.timedelta):
         minutes, seconds = divmod(round(value.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        return f"{minutes // 60}:{minutes % 60:02d}" + ("" if "m" in code and "s" not in code else f":{seconds:02d}")
     if code in ("General", "", "@"):
         return value.isoformat(sep=" ") if isinstance(value, dt.datetime) else value.isoformat()
     code = _CONDITION.sub("", _BRACKETED.sub("", code.split(";")[0]))
@@ -130,9 +130,9 @@ def _scaled(number: float, pattern: str) -> str:
     scientific = re.search(r"E[+-](0+)", pattern)
     if scientific:
         return f"{number:.{len(pattern.split('E')[0].partition('.')[2])}E}"
-    whole, _, fraction = pattern.partition(".")
-    while whole.endswith(","):
-        number, whole = number / 1000, whole[:-1]
+    scaled = pattern.rstrip(",")  # each comma after the digits divides by a thousand
+    number /= 1000 ** (len(pattern) - len(scaled))
+    whole, _, fraction = scaled.partition(".")
     n_least, n_most = fraction.count("0"), len(fraction)
     # Spreadsheets round halves away from zero on the decimal digits they would show.
     text = f"{float(f'{number:.15g}') + (1e-12 if number >= 0 else -1e-12):{',' if ',' in whole else ''}.{n_most}f}"

@@ -246,7 +246,7 @@ class _Reader:
         return " ".join(" ".join(pieces).split())
 
     def _cells(self, table: Any, spans: dict[tuple[int, int], int]) -> dict[tuple[int, int], str]:
-        """Return a sheet's filled cells by 1-based row and column, merged areas filled; put their widths in ``spans``."""
+        """Return a sheet's filled cells by 1-based row and column; put the widths of merged areas in ``spans``."""
         cells: dict[tuple[int, int], str] = {}
         row_number = 1
         groups = ("table-header-rows", "table-rows", "table-row-group")

@@ -21,7 +21,7 @@ from core.errors import DamagedDocument, EncryptedDocument, NoText
 from core.records import Document, SourceFile
 from ingest import ocr
 from ingest.builder import DocumentBuilder, ParseOptions
-from ingest.parsers.pdf_chars import PageText, image_coverage, read_rules, read_words
+from ingest.parsers.pdf_chars import PageText, has_picture, image_coverage, read_rules, read_words
 from ingest.parsers.pdf_edges import Edges, edges_of, running_lines
 from ingest.parsers.pdf_page import PageContent, PageWriter
 
@@ -29,6 +29,7 @@ _WINDOW = 8  # pages looked at to each side for running lines
 _MAX_OUTLINE = 20_000  # entries; more is damage
 _OCR_SCALE = 200 / 72  # pixels a point: 200 dpi
 _OCR_SIDE = 2400  # pixels; longest side of a page that is recognized
+_CONTRAST = 24  # of 255; a page with less is blank
 _FEW_CHARS = 50  # a page of a scan may hold a stamp or a number as text
 _GARBLED = 0.2  # share of characters without meaning above which a page's text is worthless
 _MAX_RANGES = 12  # pages or runs of pages named in a note
@@ -139,17 +140,11 @@ class _Reading:
         outline = _outline(self.pdf)
         for i in range(len(self.pdf)):
             try:
-                page = self.pdf[i]
+                with _page(self.pdf, i) as page:
+                    content = self._read(page, i)
             except pdfium.PdfiumError:
                 self.failed.append(i + 1)
                 continue
-            try:
-                content = self._read(page, i)
-            except pdfium.PdfiumError:
-                self.failed.append(i + 1)
-                continue
-            finally:
-                page.close()
             if content is not None:
                 content.outline = outline.get(i, ())
                 yield content
@@ -158,19 +153,16 @@ class _Reading:
         width, height = page.get_size()
         if width < 1 or height < 1:
             return None
-        if _has_fields(page):
-            page.flatten()
-            page.close()
-            page = self.pdf[i]
         text = read_words(page)
         if _is_legible(text) and not (text.n_chars < _FEW_CHARS and _is_picture(page, text)):
             return PageContent.of_words(text.words, read_rules(page), number=i + 1, size=(width, height))
-        if self.options.ocr and (found := _recognized(page)).lines:
+        pictured = bool(text.n_chars) or _is_picture(page, text)
+        if self.options.ocr and pictured and (found := _recognized(page)).lines:
             self.recognized.append(i + 1)
             return PageContent.of_recognition(found, number=i + 1)
         if text.words and _is_legible(text):
             return PageContent.of_words(text.words, read_rules(page), number=i + 1, size=(width, height))
-        if text.n_chars or _is_picture(page, text):
+        if pictured:
             self.unread.append(i + 1)
         return None
 
@@ -182,6 +174,20 @@ class _Reading:
         if self.unread:
             why = "recognition found none" if self.options.ocr else "OCR is off"
             builder.note(f"{_count(self.unread)} without legible text ({why}): {_named(self.unread)}")
+
+
+@contextmanager
+def _page(pdf: Any, i: int) -> Iterator[Any]:
+    """Open a page, the values of its form fields drawn into it so that they are read as its text."""
+    page = pdf[i]
+    if _has_fields(page):
+        page.flatten()
+        page.close()
+        page = pdf[i]
+    try:
+        yield page
+    finally:
+        page.close()
 
 
 def _is_legible(text: PageText) -> bool:
@@ -219,7 +225,7 @@ def _in_use(char: str) -> bool:
 def _is_picture(page: Any, text: PageText) -> bool:
     """Whether a page shows a picture where its text should be; any drawing will do where there is no text at all."""
     if not text.n_chars:
-        return bool(pdfium_c.FPDFPage_CountObjects(page))
+        return has_picture(page)
     return image_coverage(page) > 0.5
 
 
@@ -228,7 +234,11 @@ def _recognized(page: Any) -> ocr.Recognition:
     scale = min(_OCR_SCALE, _OCR_SIDE / max(width, height))
     bitmap = page.render(scale=scale, may_draw_forms=True)
     try:
-        return ocr.recognize(bitmap.to_pil().convert("RGB"))
+        image = bitmap.to_pil().convert("RGB")
+        darkest, lightest = image.convert("L").getextrema()
+        if lightest - darkest < _CONTRAST:
+            return ocr.Recognition(lines=(), turn=0, width=image.width, height=image.height)
+        return ocr.recognize(image)
     finally:
         bitmap.close()
 

@@ -22,6 +22,7 @@ _BOLD_NAMES = (b"bold", b"black", b"heavy", b"semibold", b"simhei", b"-demi")
 _MAX_OBJECTS = 20_000  # a page with more is a drawing; its rules are not sought
 _MAX_SEGMENTS = 400  # of one path; more is a curve or a map
 _MAX_FORM_DEPTH = 4
+_FEW_STROKES = 12  # rules and frames of an empty page
 _THIN = 2.5  # points
 
 
@@ -194,6 +195,16 @@ def image_coverage(page: Any) -> float:
             left, bottom, right, top = (side.value for side in sides)
             largest = max(largest, abs(right - left) * abs(top - bottom) / area)
     return min(largest, 1.0)
+
+
+def has_picture(page: Any) -> bool:
+    """Whether a page shows a picture or a drawing of more than a few strokes."""
+    n_objects = pdfium_c.FPDFPage_CountObjects(page)
+    kinds = [
+        pdfium_c.FPDFPageObj_GetType(pdfium_c.FPDFPage_GetObject(page, i)) for i in range(min(n_objects, _MAX_OBJECTS))
+    ]
+    strokes = kinds.count(pdfium_c.FPDF_PAGEOBJ_PATH)
+    return strokes > _FEW_STROKES or len(kinds) > strokes
 
 
 def _paths(parent: Any, n_objects: int, object_at: Any, *, depth: int) -> Iterator[tuple[Any, Any]]:

@@ -38,10 +38,12 @@ Edges = tuple[list[EdgeLine], list[EdgeLine]]
 
 def edges_of(segments: Sequence[Segment], *, height: float) -> Edges:
     """Return the lines at the top and at the bottom of a page, those nearest to the edge first."""
-    rows = rows_of([s for s in segments if s.y1 < _ZONE * height or s.y0 > (1 - _ZONE) * height])
+    zone = _ZONE * height
+    lowest = max((s.y1 for s in segments), default=0.0) - zone / 3  # a page number follows a short page's text
+    rows = rows_of([s for s in segments if s.y1 < zone or s.y0 > min(height - zone, lowest)])
     lines = [EdgeLine(_shape(row.text), (row.y0 + row.y1) / 2 / height, row) for row in rows]
-    top = [line for line in lines if line.y < 0.5]
-    bottom = [line for line in reversed(lines) if line.y >= 0.5]
+    top = [line for line in lines if line.row.y1 < zone]
+    bottom = [line for line in reversed(lines) if line.row.y1 >= zone]
     return top[:_MAX_LINES], bottom[:_MAX_LINES]
 
 
@@ -69,4 +71,4 @@ def running_lines(edges: Edges, others: Iterable[Edges], *, n_pages: int) -> lis
 
 
 def _same(a: EdgeLine, b: EdgeLine) -> bool:
-    return a.shape == b.shape and abs(a.y - b.y) < _SHIFT
+    return a.shape == b.shape and (a.is_page_number or abs(a.y - b.y) < _SHIFT)

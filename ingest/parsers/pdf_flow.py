@@ -15,6 +15,8 @@ from ingest.parsers.pdf_layout import Row, Segment, is_chinese
 _LIST = re.compile(
     r"(?:[•▪■□●○◦‣➢✓❖·*]|[–—-](?=\s)|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5})[.)](?=\s)|[（(][一二三四五六七八九十\d]+[）)])"
 )
+_LEADER = re.compile(r"(?:\s?[.·…_]){4,}\s*")
+_LEADS = re.compile(r"(?:[.·…_]\s?){4,}\s*[\divxlc]+$")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’」』）)\]]*$")
 _NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,3}){0,4})\.?\s+[^\W\d_]")
 _CHINESE_HEADING = re.compile(r"第[一二三四五六七八九十百零〇\d]{1,5}[章节篇部编条]|[一二三四五六七八九十]{1,3}[、．.]")
@@ -138,7 +140,7 @@ def paragraphs(rows: Sequence[Row], vocabulary: Vocabulary) -> list[Paragraph]:
 
 
 def _paragraph(rows: list[Row], vocabulary: Vocabulary) -> Paragraph:
-    text, ranges = _joined([row.text for row in rows], vocabulary)
+    text, ranges = _joined([_LEADER.sub(" … ", row.text) for row in rows], vocabulary)
     return Paragraph(rows, text, ranges, "list" if _LIST.match(text) else "paragraph")
 
 
@@ -147,6 +149,8 @@ def _parts(above: Row, row: Row, group: Sequence[Row], *, left: float, right: fl
     a, b = above.segments[0], row.segments[0]
     pitch, size = row.y1 - above.y1, max(a.size, b.size)
     if pitch > (1.3 * usual if 1.05 * size < usual < 2.6 * size else 1.85 * size):
+        return True
+    if _LEADS.search(above.text):
         return True
     if abs(a.size - b.size) > 0.12 * size or a.bold != b.bold or _LIST.match(row.text):
         return True

@@ -11,18 +11,25 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 _GAP = 1.15  # widths of a letter that part two segments; justified prose stays below it
 _MARKER = re.compile(r"(?:[•▪■□●○◦‣–—\-*·➢✓❖]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)、])$")
 _CHINESE = re.compile("[\u2e80-\u312f\u3400-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003134f]")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
+_PROSE_SHARE = 0.6  # of the characters on each side
 _N_PROSE = 4  # lines of prose on each side that make two columns
 
 
 def is_chinese(char: str) -> bool:
     """Whether a character is written without spaces around it: Chinese, kana, their punctuation."""
     return _CHINESE.match(char) is not None
+
+
+def is_right_to_left(text: str) -> bool:
+    """Whether a text holds Arabic or Hebrew letters."""
+    return _RTL.search(text) is not None
 
 
 @dataclass(slots=True)
@@ -221,6 +228,8 @@ def glue_markers(rows: Sequence[Row]) -> None:
 def regions_of(segments: Sequence[Segment], *, width: float) -> list[Region]:
     """Part a page into regions in reading order: columns of prose, and what crosses them."""
     gutter = _gutter(segments, width=width)
+    if gutter is not None:
+        segments = [part for segment in segments for part in _split_at(segment, gutter)]
     if gutter is None:
         rows = rows_of(segments)
         glue_markers(rows)
@@ -238,6 +247,19 @@ def regions_of(segments: Sequence[Segment], *, width: float) -> list[Region]:
         ):
             regions.extend(regions_of(side, width=width))
     return regions
+
+
+def _split_at(segment: Segment, gutter: float) -> list[Segment]:
+    """Part a segment where words of two columns stand so close that they were taken for one line."""
+    if not segment.x0 < gutter < segment.x1:
+        return [segment]
+    words = segment.words
+    gaps = [b.x0 - a.x1 for a, b in pairwise(words)]
+    for i, gap in enumerate(gaps, start=1):
+        wide = gap > max(0.5 * words[i].size, 1.3 * median(gaps))
+        if wide and words[i - 1].x1 - 1 <= gutter <= words[i].x0 + 1:
+            return [Segment(words[:i]), Segment(words[i:])]
+    return [segment]
 
 
 def _is_prose(segment: Segment) -> bool:
@@ -265,11 +287,21 @@ def _gutter(segments: Sequence[Segment], *, width: float) -> float | None:
         right = [s for s in prose if s.x0 >= gutter]
         if len(left) < _N_PROSE or len(left) + len(right) < 0.5 * len(prose):
             continue
-        if _filled(left) and _filled(right) and _side_by_side(left, right):
+        if _filled(left) and _filled(right) and _side_by_side(left, right) and _mostly(prose, segments, gutter):
             score = len(left) + len(right)
             if best is None or score > best[0]:
                 best = (score, (max(s.x1 for s in left) + min(s.x0 for s in right)) / 2)
     return best[1] if best else None
+
+
+def _mostly(prose: Sequence[Segment], segments: Sequence[Segment], gutter: float) -> bool:
+    """Whether prose makes up most of both sides; beside a table's labels stand its values."""
+    for right in (False, True):
+        all_chars = sum(len(s.text) for s in segments if (s.x0 >= gutter if right else s.x1 <= gutter))
+        prose_chars = sum(len(s.text) for s in prose if (s.x0 >= gutter if right else s.x1 <= gutter))
+        if prose_chars < _PROSE_SHARE * all_chars:
+            return False
+    return True
 
 
 def _filled(column: Sequence[Segment]) -> bool:

@@ -161,6 +161,8 @@ class PageWriter:
                 self._outline_level = level
 
     def _add_paragraph(self, page: PageContent, paragraph: Paragraph) -> None:
+        if not any(map(str.isalnum, paragraph.text)):
+            return  # strokes and signs of a drawing
         level = self._level(page, paragraph)
         if not level:
             self._add_plain(page, paragraph)
@@ -222,7 +224,10 @@ class PageWriter:
             else:
                 runs.append([word])
         for run in runs:
-            text = " ".join(word.text for word in run)
+            text = "".join(
+                word.text if not i or word.index <= run[i - 1].index + len(run[i - 1].text) else f" {word.text}"
+                for i, word in enumerate(run)
+            )
             if len(text) > 3:
                 bounds = (
                     min(w.x0 for w in run),

@@ -11,10 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from ingest.parsers.pdf_layout import Row, Rule, Segment, Word, joined_words
+from ingest.parsers.pdf_layout import Row, Rule, Segment, Word, is_right_to_left, joined_words
 
 _NUMBER = re.compile(r"[(\-–—−+]?\s*[$€£¥]?\s*\(?\d[\d,.]*\s*[%)]*\s*\)?%?$|[—–-]{1,2}%?$|N/?A$|\*$")
+_UNIT = re.compile(
+    r"\((?:(?:amounts |dollars |u\.s\. dollars )?in (?:millions|thousands|billions)|unaudited|单位)", re.IGNORECASE
+)
 _YEAR = re.compile(r"(?:19|20)\d\d$")
+_PERIOD = re.compile(
+    r"\b(?:months?|weeks?|quarters?|years?|periods?)\s+end(?:ed|ing)\b|\bas (?:of|at)\b"
+    r"|\b(?:January|February|March|April|June|July|August|September|October|November|December)\b|\bMay \d",
+    re.IGNORECASE,
+)
 _CURRENCY = frozenset("$€£¥")
 _CLOSING = frozenset((")", "%", ")%", "%)"))
 _MAX_PITCH = 2.6  # heights of a row between rows of one table
@@ -114,11 +122,13 @@ def _table_at(rows: Sequence[Row], start: int) -> tuple[int, int]:
         if row.y0 - above.y1 > _MAX_PITCH * min(row.y1 - row.y0, above.y1 - above.y0):
             break
         if len(row.segments) > 1:
+            if _heads_anew(row, cells):
+                break
             if not any(_lines_up(row, other) for other in reversed(cells[-12:])):
                 break
             cells.append(row)
             end = i + 1
-        elif i - end >= _N_AHEAD or _is_running_text(row, cells):
+        elif i - end >= _N_AHEAD or _is_running_text(row, cells) or _stands_apart(rows, i):
             break
     return (start, end) if _is_table(cells) else (start, start)
 
@@ -143,6 +153,26 @@ def _is_running_text(row: Row, cells: Sequence[Row]) -> bool:
     return len(row.text) > 40 and row.x1 - left > 0.8 * (right - left)
 
 
+def _heads_anew(row: Row, cells: Sequence[Row]) -> bool:
+    """Whether a row below values names columns again: periods over them, and no label but a unit."""
+    if sum(any(is_number(s.text) and not _YEAR.match(s.text) for s in cell.segments[1:]) for cell in cells) < 2:
+        return False
+    first = row.segments[0]
+    values = row.segments[1:] if first.text.startswith("(") and not is_number(first.text) else row.segments
+    second = min(segment.x0 for cell in cells for segment in cell.segments[1:])
+    if values is row.segments and first.x0 < second - 2 * first.size:
+        return False
+    return all(_YEAR.match(s.text) or (_PERIOD.search(s.text) and not is_number(s.text)) for s in values)
+
+
+def _stands_apart(rows: Sequence[Row], i: int) -> bool:
+    """Whether a row has space above and below it, as a sentence between two tables does."""
+    row = rows[i]
+    space = 0.7 * (row.y1 - row.y0)
+    below = rows[i + 1].y0 - row.y1 if i + 1 < len(rows) else space
+    return len(row.text) > 30 and row.y0 - rows[i - 1].y1 > space and below >= space
+
+
 def _is_table(cells: Sequence[Row]) -> bool:
     if len(cells) < 2:
         return False
@@ -161,7 +191,7 @@ def _n_spanning_above(text: Sequence[Row], rows: Sequence[Row]) -> int:
     second = min(segment.x0 for row in values for segment in row.segments[1:])
     below, n = rows[0], 0
     for row in reversed(text[-4:]):
-        inside = row.x0 > min(left + 0.25 * (right - left), second - 1) and row.x1 < right + 12
+        inside = (row.x0 > second - 0.06 * (right - left) and row.x1 < right + 12) or _UNIT.match(row.text)
         if not inside or below.y0 - row.y1 > 1.2 * (row.y1 - row.y0) or len(row.text) > 90:
             break
         n += 1
@@ -210,6 +240,8 @@ def _built(rows: Sequence[Row], rules: Sequence[Rule]) -> Table:
     rules = [r for r in rules if r.level and r.x1 - r.x0 < 0.9 * (right - left)]
     spans = [[(s, _spanned(s, columns, rules)) for s in row.segments] for row in rows]
     n_head = _n_head(rows, spans)
+    for cells in spans[: n_head - 1]:
+        _widen(cells, len(columns))
     table = Table(has_header=n_head > 0)
     if n_head:
         table.rows.append(_headed(rows[:n_head], spans[:n_head], len(columns)))
@@ -220,7 +252,28 @@ def _built(rows: Sequence[Row], rules: Sequence[Rule]) -> Table:
             texts[at] = f"{texts[at]} {segment.text}".strip()
         built = TableRow([cell_text(t) for t in texts], row.x0, row.y0, row.x1, row.y1)
         _add_body(table, built, n_head=n_head)
+    if sum(is_right_to_left(row.text) for row in rows) * 2 > len(rows):
+        _reverse(table)
     return table
+
+
+def _reverse(table: Table) -> None:
+    """Put the cells of each row into the order of a script that runs from right to left."""
+    for row in table.rows:
+        row.cells.reverse()
+
+
+def _widen(cells: list[tuple[Segment, list[int]]], n_columns: int) -> None:
+    """Let periods that are named once for several columns, each over the last of its own, stand over all of them."""
+    values = [i for i, (_, over) in enumerate(cells) if over != [0]]
+    n_values = n_columns - 1
+    if not values or n_values % len(values) or not all(_PERIOD.search(cells[i][0].text) for i in values):
+        return
+    each = n_values // len(values)
+    groups = [list(range(1 + g * each, 1 + (g + 1) * each)) for g in range(len(values))]
+    if all(set(cells[i][1]) <= set(group) for i, group in zip(values, groups, strict=True)):
+        for i, group in zip(values, groups, strict=True):
+            cells[i] = (cells[i][0], group)
 
 
 def _most_over(segment: Segment, over: Sequence[int], columns: Sequence[Sequence[float]]) -> int:
@@ -230,12 +283,15 @@ def _most_over(segment: Segment, over: Sequence[int], columns: Sequence[Sequence
 def _n_head(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[int]]]]) -> int:
     """Return how many leading rows name the columns."""
     n = 0
-    for cells in spans[:6]:
+    for cells in spans[:8]:
+        if all(_UNIT.match(s.text) for s, _ in cells):
+            n += 1
+            continue
         values = [s.text for s, over in cells if over != [0]]
         if any(is_number(v) and not _YEAR.match(v) for v in values):
             break
         labelled = any(over == [0] for _, over in cells)
-        if labelled and (not values or (n and all(not _YEAR.match(v) for v in values))) and n:
+        if labelled and not values and n:
             break
         if not values and len(spans) > n + 1 and n == 0:
             # A lone label on top: it heads the columns only when the next row does.
@@ -255,7 +311,7 @@ def _headed(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[in
     texts = [""] * n_columns
     for cells in spans:
         for segment, over in cells:
-            for i in over:
+            for i in [0] if _UNIT.match(segment.text) else over:
                 texts[i] = f"{texts[i]} {segment.text}".strip()
     return TableRow(
         [cell_text(t) for t in texts],
@@ -379,6 +435,7 @@ def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
     if len({r for r, _ in cells}) < 2 or len({c for _, c in cells}) < 2:
         return None
     texts = {at: _cell_lines(inside) for at, inside in cells.items()}
+    bold = {at: all(word.bold for word in inside) for at, inside in cells.items()}
     if sum(len(" ".join(lines)) for lines in texts.values()) / len(texts) > 300:
         return None
     table = Table(has_header=True)
@@ -396,7 +453,13 @@ def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
             top, bottom = y0 + (y1 - y0) * i / n, y0 + (y1 - y0) * (i + 1) / n
             table.rows.append(TableRow([cell_text(text) for text in cells_of_row], x0, top, x1, bottom))
     _drop_empty_columns(table)
-    table.has_header = not any(is_number(c) and not _YEAR.match(c) for c in table.rows[0].cells[1:])
+    top = min(r for r, _ in cells)
+    distinct = all(b for (r, _), b in bold.items() if r == top) and not all(bold.values())
+    values = any(is_number(c) and not _YEAR.match(c) for c in table.rows[0].cells[1:])
+    # Two columns without a distinct first row are names and values, such as a form's.
+    table.has_header = not values and (distinct or len(table.rows[0].cells) > 2)
+    if sum(is_right_to_left(" ".join(lines)) for lines in texts.values()) * 2 > len(texts):
+        _reverse(table)
     return table
 
 
@@ -431,10 +494,6 @@ def _owners(grid: _Grid) -> list[list[tuple[int, int]]]:
             else:
                 owners[r].append((r, c))
     return owners
-
-
-def _divides(low: float, high: float, edge: float) -> bool:
-    return abs((low + high) / 2 - edge) <= _NEAR
 
 
 def _cell_lines(words: Sequence[Word]) -> list[str]:

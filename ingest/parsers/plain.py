@@ -14,6 +14,7 @@ _UNDERLINE = re.compile(r"^([=\-~^*#])\1{2,}\s*$")
 _RULE = re.compile(r"^\W{0,3}([=\-~_*#+.─━═—])(?:\s*\1){2,}\W{0,3}$")
 _MARKED = re.compile(r"^(#{1,6})\s+(\S.*?)\s*#*$")
 _ITEM = re.compile(r"^\s*(?:[-*•·●○▪]|\d{1,3}[.)、]|[（(]\d{1,3}[）)]|[a-z][.)])\s*\S")
+_COUNTED = re.compile(r"\s*(?:\d+[.、]?\s|[（(]?[一二三四五六七八九十]+[、）)])")
 _MAX_TITLE = 90  # characters
 _FEWEST_MARKED = 2  # lines that start with "#" before they are taken for headings
 
@@ -67,13 +68,13 @@ def _heading_at(lines: list[str], n: int, *, marked: bool) -> tuple[str, int, in
 
 
 def _continues(lines: list[str], n: int) -> bool:
-    """Whether a numbered line is one item of a list rather than a heading: the next paragraph is numbered alike."""
-    if not re.match(r"\s*(?:\d+[.、]?\s|[（(]?[一二三四五六七八九十])", lines[n]):
+    """Whether a numbered line is a list's item and no heading: one right before or after is numbered alike."""
+    if not _COUNTED.match(lines[n]):
         return False
-    following = next((line for line in lines[n + 1 :] if line.strip()), "")
-    return bool(
-        re.match(r"\s*\d+[.、]?\s", following) or re.match(r"\s*[（(]?[一二三四五六七八九十]+[、）)]", following)
-    ) and (heading_level(following, stands_alone=True) == heading_level(lines[n], stands_alone=True))
+    before = next((line for line in reversed(lines[:n]) if line.strip()), "")
+    after = next((line for line in lines[n + 1 :] if line.strip()), "")
+    level = heading_level(lines[n], stands_alone=True)
+    return any(_COUNTED.match(line) and heading_level(line, stands_alone=True) == level for line in (before, after))
 
 
 def _title(lines: list[str]) -> str:

@@ -101,8 +101,15 @@ class Numbering:
     """Counts the numbered paragraphs of a document, as Word does when it shows it."""
 
     root: Any | None
+    _nums: dict[str, Any] = field(default_factory=dict)
+    _abstracts: dict[str, Any] = field(default_factory=dict)
     _counts: dict[str, dict[int, int]] = field(default_factory=dict)
     _started: set[tuple[str, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.root is not None:
+            self._nums = {e.get(f"{W}numId"): e for e in self.root.findall(f"{W}num")}
+            self._abstracts = {e.get(f"{W}abstractNumId"): e for e in self.root.findall(f"{W}abstractNum")}
 
     def marker(self, num_id: str, depth: int) -> str:
         """Count one paragraph and return what stands before it: "-" for a bullet, else its number as shown."""
@@ -156,17 +163,12 @@ class Numbering:
         start = number_of(level, "start") if level is not None else None
         return 1 if start is None else start
 
-    def _num(self, num_id: str) -> Any | None:
-        return _by_id(self.root, "num", "numId", num_id)
-
     def _abstract(self, num_id: str) -> Any | None:
-        num = self._num(num_id)
-        return (
-            None if num is None else _by_id(self.root, "abstractNum", "abstractNumId", value_of(num, "abstractNumId"))
-        )
+        num = self._nums.get(num_id)
+        return None if num is None else self._abstracts.get(value_of(num, "abstractNumId"))
 
     def _override(self, num_id: str, depth: int) -> Any | None:
-        num = self._num(num_id)
+        num = self._nums.get(num_id)
         return None if num is None else _by_id(num, "lvlOverride", "ilvl", str(depth))
 
     def _level(self, num_id: str, abstract: Any | None, depth: int) -> Any | None:
