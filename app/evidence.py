@@ -22,6 +22,8 @@ from core.records import Hit
 from core.text import content_terms, detect_language, numbers, sentence_spans
 
 MAX_EMBEDDED_SENTENCES = 32
+_LONGEST_HEADING = 60
+_ENDS = re.compile(r"[.!?;。！？；][\"'”’)\]]*$")
 _ASKS_NUMBER = re.compile(
     r"\bhow (?:many|much|long|often|far|old|big|fast|large|high|tall|wide|heavy|deep)\b|\bwhat (?:percentage|number|"
     r"price|cost|amount|rate|size|weight|range|temperature|pressure|voltage)\b|多少|几[个天年月次名台份人元倍]|多[长久大高重远快]|"
@@ -121,6 +123,19 @@ def _in_context(hit: Hit, text: str) -> str:
     return f"{headings}\n{text}" if headings else text
 
 
+def _is_heading(text: str, hit: Hit) -> bool:
+    """Return whether a sentence only names what follows: a heading, or the header row of a table."""
+    plain = " ".join(text.split())
+    if plain in hit.chunk.locator.headings or plain in hit.chunk.context or plain == hit.title:
+        return True
+    if " | " in plain:
+        at = hit.chunk.text.find(text)
+        before = hit.chunk.text[:at].rstrip("\n").rpartition("\n")[2]
+        carried = any(" | " in line for line in hit.chunk.context.split("\n"))
+        return " | " not in before and not (at == 0 and carried) and not _HAS_NUMBER.search(plain)
+    return len(plain) < _LONGEST_HEADING and not _ENDS.search(plain) and ": " not in plain and "：" not in plain
+
+
 class Rarity:
     """How much a term tells among the retrieved passages: BM25's idf over them."""
 
@@ -150,13 +165,16 @@ def _lexical_features(
     held = [content_terms(text) for _, _, _, text in sentences]
     rows = []
     for i, (hit, _, _, text) in enumerate(sentences):
+        # What the headings and the file's name establish, the sentence itself need not say.
+        open_terms = wanted - contexts[hit]
         near = held[i] | contexts[hit]
         for j in (i - 1, i + 1):
             if 0 <= j < len(sentences) and sentences[j][0] == hit:
                 near |= held[j]
         codes = {c.lower() for c in near} | numbers(text) | numbers(hits[hit].chunk.context)
         values = {
-            "coverage": rarity.share(wanted, held[i]),
+            "coverage": rarity.share(open_terms, held[i]) if open_terms else 0.5,
+            "context_coverage": rarity.share(wanted, contexts[hit]),
             "near_coverage": rarity.share(wanted, near),
             "cosine": 0.0,
             "passage_cosine": hits[hit].scores.get("dense", 0.8),
@@ -166,6 +184,7 @@ def _lexical_features(
             "number_lacks": float(asks_number and not _HAS_NUMBER.search(text)),
             "time_fits": float(asks_time and bool(_HAS_TIME.search(text))),
             "time_lacks": float(asks_time and not _HAS_TIME.search(text)),
+            "is_heading": float(_is_heading(text, hits[hit])),
             "is_question": float(text.rstrip().endswith(("?", "？"))),
             "log_length": math.log(1 + len(text) * (2 if detect_language(text) == "zh" else 1)),
             "new_terms": min(1.0, len(held[i] - wanted) / 3),

@@ -94,8 +94,13 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
 def _mount_pages(app: FastAPI, kb: KnowledgeBase, *, uploads: Uploads, **shared: Any) -> None:
     shutil.rmtree(uploads.incoming, ignore_errors=True)  # what a server that was killed had received
     uploads.incoming.mkdir(parents=True, exist_ok=True)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads.incoming)  # uploads never lie in a shared temporary folder
+    os.environ |= {  # Gradio reads these when it is imported and when pages are built
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        # Else it sums up its last 10,000 events in a data frame at each event, for a page that is not served.
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
+        "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+        "GRADIO_TEMP_DIR": str(uploads.incoming),  # uploads never lie in a shared temporary folder
+    }
     import gradio as gr
 
     from app.ui.blocks import build_blocks, head_html

@@ -35,6 +35,7 @@ _SENTENCE_END = re.compile(
 _LIST_MARK = re.compile(
     r"\s*(?:[-*•·▪◦–—■●]|\(?\d{1,3}[.)、]|\(?[a-zA-Z][.)]|[（(]?[一二三四五六七八九十]+[、)）.])\s*"
 )
+_ITEM_NUMBER = re.compile(r"\s*\(?(?:\d{1,3}|[A-Za-z])(?:\.\d{1,3})*\.")
 _COMPLETE_LINE = re.compile(r"[.!?:;。！？：；…|][\"'”’)\]]*\s*$")
 _SHORTEST_WRAPPED_LINE = 45
 _ABBREVIATION = re.compile(
@@ -57,14 +58,15 @@ def detect_language(text: str) -> Language:
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the ``[start, end)`` of each sentence of ``text``, without the white space around it.
 
-    A line end parts sentences too, unless a long line was merely wrapped there; abbreviations, initials and decimal
-    points do not. A table's row is one sentence.
+    A line end parts sentences too, unless a long line was merely wrapped there; abbreviations, initials, the
+    numbers of a list's items and decimal points do not. A table's row is one sentence.
     """
     flowing = _unwrapped(text)
     start = 0
     for match in _SENTENCE_END.finditer(flowing):
         if "\n" not in match.group() and (
             _ABBREVIATION.search(flowing[max(start, match.start() - 12) : match.end()])
+            or _ITEM_NUMBER.fullmatch(flowing, flowing.rfind("\n", 0, match.start()) + 1, match.end())
             or _in_table_row(flowing, match.start())
         ):
             continue

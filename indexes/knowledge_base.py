@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -63,7 +63,8 @@ class KnowledgeIndex:
         allowed = snapshot.alive if filter == EVERYTHING else snapshot.allowed(self._store.matching_sources(filter))
         if not allowed.any():
             return []
-        ranked = self._ranked(query, snapshot, allowed, candidates=max(candidates or self._settings.candidates, 2 * k))
+        candidates = max(candidates or self._settings.candidates, 2 * k)
+        ranked = self._ranked(query, snapshot, allowed, candidates=candidates, batch=2 * k)
         try:
             return passages.read_whole(
                 ranked, k=k, join=self._settings.merge_neighbours, text_of=self._store.document_text
@@ -71,8 +72,11 @@ class KnowledgeIndex:
         except UnknownSource:  # deleted while this search ran: the next one does not see it
             return self.search(query, k=k, filter=filter, candidates=candidates)
 
-    def _ranked(self, query: str, snapshot: Snapshot, allowed: Mask, *, candidates: int) -> list[Hit]:
-        """Return the candidates of both searchers as hits of one chunk each, best first, ties by age."""
+    def _ranked(self, query: str, snapshot: Snapshot, allowed: Mask, *, candidates: int, batch: int) -> Iterator[Hit]:
+        """Yield the candidates of both searchers as hits of one chunk each, best first, ties by age.
+
+        Rows are read ``batch`` at a time, as few are wanted.
+        """
         vector = self._embedder.encode_query(query).astype(np.float32)
         nearest = snapshot.nearest(vector, k=candidates, allowed=allowed)
         bm25, full_bm25 = snapshot.bm25(sparse.query_hashes(query))
@@ -92,18 +96,20 @@ class KnowledgeIndex:
                 dense_weight=weights[0],
                 sparse_weight=weights[1],
             )
+        order = found[np.lexsort((found, -fused))]
+        scored = {int(slot): float(score) for slot, score in zip(found, fused, strict=True)}
+        own = {"dense": dict(zip(found.tolist(), cosines.tolist(), strict=True)), "sparse": bm25}
         places = {"dense": _places(nearest), "sparse": _places(wordiest)}
-        stored = self._store.chunk_rows(snapshot.ids[found].tolist())
-        hits = []
-        for i in np.lexsort((found, -fused)):
-            slot = int(found[i])
-            # A chunk that was deleted since the snapshot has no row: it is passed over.
-            if (row := stored.get(int(snapshot.ids[slot]))) is None:
-                continue
-            ranks = {name: place[slot] for name, place in places.items() if slot in place}
-            scores = {"dense": float(cosines[i]), "sparse": float(bm25[slot])}
-            hits.append(_hit(row, score=float(fused[i]), ranks=ranks, scores=scores))
-        return hits
+        for first in range(0, len(order), batch):
+            slots = order[first : first + batch].tolist()
+            stored = self._store.chunk_rows(snapshot.ids[slots].tolist())
+            for slot in slots:
+                # A chunk that was deleted since the snapshot has no row: it is passed over.
+                if (row := stored.get(int(snapshot.ids[slot]))) is None:
+                    continue
+                ranks = {name: place[slot] for name, place in places.items() if slot in place}
+                scores = {name: float(values[slot]) for name, values in own.items()}
+                yield _hit(row, score=scored[slot], ranks=ranks, scores=scores)
 
     def _require_embedder(self) -> None:
         stored = self._store.state().embedder

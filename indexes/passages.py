@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.records import Chunk, Hit, Locator, chunk_id
-from core.text import terms
 
 # A joined passage must leave room for others in a small model's prompt.
 MOST_TOKENS = 400
 _GAP = 2  # characters: the blank line between two sections
-_REACH = 2  # neighbours are looked for among this many times the passages asked for
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
 _SHINGLE = 3
 _SHARED_SHINGLES = 0.9
 
@@ -34,14 +35,23 @@ class _Passage:
     def end(self) -> int:
         return max(chunk.locator.end for chunk in self.chunks)
 
+    @property
+    def n_tokens(self) -> int:
+        return sum(chunk.n_tokens for chunk in self.chunks)
+
+    def absorb(self, other: _Passage) -> None:
+        self.chunks += other.chunks
+        self.words += other.words
+        self.twins += other.twins
+
 
 def read_whole(
-    ranked: Sequence[Hit], *, k: int, join: bool, text_of: Callable[[str], str], most_tokens: int = MOST_TOKENS
+    ranked: Iterable[Hit], *, k: int, join: bool, text_of: Callable[[str], str], most_tokens: int = MOST_TOKENS
 ) -> list[Hit]:
     """Return the ``k`` best passages of a ranking, best first.
 
-    A hit whose words all stand, in the same order, in a better one is left out and remembered there. A hit that follows
-    or precedes a better one in its source is joined to it.
+    A hit whose words all stand, in the same order, in a better one is left out and remembered there. A hit that touches
+    a better one in its source is joined to it if it is among the first ``k`` itself, or if the two overlap.
 
     Args:
         ranked: Hits of one chunk each, best first.
@@ -52,28 +62,57 @@ def read_whole(
     """
     passages: list[_Passage] = []
     for place, hit in enumerate(ranked):
-        if len(passages) == k and (not join or place >= _REACH * k):
+        if len(passages) == k:
             break
-        words = terms(hit.chunk.text)
-        twin = next((p for p in passages if any(_contains(whole, words) for whole in p.words)), None)
+        new = _Passage(best=hit, chunks=[hit.chunk], words=[_words(hit.chunk.text)])
+        twin = next((p for p in passages if any(_contains(whole, new.words[0]) for whole in p.words)), None)
         if twin is not None:
             twin.twins.append(hit.source)
             continue
-        neighbour = next((p for p in passages if join and _joins(hit.chunk, p, most_tokens=most_tokens)), None)
-        if neighbour is not None:
-            neighbour.chunks.append(hit.chunk)
-            neighbour.words.append(words)
-        elif len(passages) < k:
-            passages.append(_Passage(best=hit, chunks=[hit.chunk], words=[words]))
-    return [_hit(passage, text_of) for passage in _without_overlaps(passages, most_tokens=most_tokens)]
+        passages.append(new)
+        if join:
+            gap = _GAP if place < k else -1
+            _join_neighbours(passages, gap=gap, most_tokens=most_tokens)
+    return [_hit(passage, text_of) for passage in passages]
+
+
+def _join_neighbours(passages: list[_Passage], *, gap: int, most_tokens: int) -> None:
+    """Join the last passage to a better one that it touches, and that one to the next, which it may touch by now."""
+    grown = len(passages) - 1
+    while True:
+        others = (i for i, other in enumerate(passages) if i != grown)
+        touched = next(
+            (i for i in others if _fit(passages[i], passages[grown], gap=gap, most_tokens=most_tokens)), None
+        )
+        if touched is None:
+            return
+        better, worse = sorted((touched, grown))
+        passages[better].absorb(passages.pop(worse))
+        grown = better
+
+
+def _fit(one: _Passage, other: _Passage, *, gap: int, most_tokens: int) -> bool:
+    first, second = one.chunks[0], other.chunks[0]
+    return (
+        first.source_id == second.source_id
+        and (first.locator.slide, first.locator.sheet) == (second.locator.slide, second.locator.sheet)
+        and one.start <= other.end + gap
+        and other.start <= one.end + gap
+        and one.n_tokens + other.n_tokens <= most_tokens
+    )
+
+
+def _words(text: str) -> list[str]:
+    """Return the words as they are written, unstemmed, for "year" and "years" may be the difference."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def _contains(whole: list[str], part: list[str]) -> bool:
-    """Whether every term of ``part`` stands in ``whole``, mostly in the same runs."""
+    """Whether every word of ``part`` stands in ``whole``, mostly in the same runs."""
     if whole == part:
         return True
     # One word more is one fact more: "two years" is no copy of "three years", however alike the pages are.
-    if not part or len(part) > len(whole) or Counter(part) - Counter(whole):
+    if not part or len(part) > len(whole) or not set(whole).issuperset(part) or Counter(part) - Counter(whole):
         return False
     shingles = set(_shingles(part))
     return len(shingles & set(_shingles(whole))) >= _SHARED_SHINGLES * len(shingles)
@@ -81,33 +120,6 @@ def _contains(whole: list[str], part: list[str]) -> bool:
 
 def _shingles(words: list[str]) -> Iterator[tuple[str, ...]]:
     yield from (tuple(words[i : i + _SHINGLE]) for i in range(max(1, len(words) - _SHINGLE + 1)))
-
-
-def _joins(chunk: Chunk, passage: _Passage, *, most_tokens: int) -> bool:
-    first, place = passage.chunks[0], chunk.locator
-    return (
-        chunk.source_id == first.source_id
-        and (place.slide, place.sheet) == (first.locator.slide, first.locator.sheet)
-        and place.start <= passage.end + _GAP
-        and passage.start <= place.end + _GAP
-        and chunk.n_tokens + sum(other.n_tokens for other in passage.chunks) <= most_tokens
-    )
-
-
-def _without_overlaps(passages: Sequence[_Passage], *, most_tokens: int) -> list[_Passage]:
-    """Join passages that grew towards each other, as far as they may grow."""
-    kept: list[_Passage] = []
-    for passage in passages:
-        for better in kept:
-            fits = all(_joins(chunk, better, most_tokens=most_tokens) for chunk in passage.chunks)
-            n_tokens = sum(chunk.n_tokens for chunk in (*better.chunks, *passage.chunks))
-            if fits and n_tokens <= most_tokens and len(passage.chunks) + len(better.chunks) > 2:
-                better.chunks.extend(passage.chunks)
-                better.twins.extend(passage.twins)
-                break
-        else:
-            kept.append(passage)
-    return kept
 
 
 def _hit(passage: _Passage, text_of: Callable[[str], str]) -> Hit:

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import ParseError
 
 import olefile
 from lxml import etree
@@ -70,6 +71,7 @@ LIBRARY_FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
     etree.LxmlError,
+    ParseError,
 )
 
 

@@ -211,7 +211,8 @@ def check_llama(file: GgufFile) -> None:
 def requantize(source: Path, to: Path, *, number_format: NumberFormat, progress: Callable[[int, int], None]) -> None:
     """Write ``source`` anew with its matrices in another number format; all its fields are kept byte for byte.
 
-    Vectors (norms) stay as they are, and with a 4-bit format the words' matrices too. The file at ``to`` is flushed to disk; the caller renames it into place.
+    Vectors (norms) stay as they are, and with a 4-bit format the words' matrices too. The file at ``to`` is flushed to
+    disk; the caller renames it into place.
 
     Raises:
         ModelDamaged, ModelUnfit: As :func:`read_gguf`.

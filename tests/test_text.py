@@ -18,6 +18,7 @@ from core.text import content_terms, detect_language, numbers, sentence_spans, t
         ("今天很好!明天呢?", ["今天很好!", "明天呢?"]),
         ("Title\n\nFirst line.\nSecond line.", ["Title", "First line.", "Second line."]),
         ("a | b. C | d\n1 | 2", ["a | b. C | d", "1 | 2"]),
+        ("1. Open the box. Look in.\n2.1. Close it.", ["1. Open the box.", "Look in.", "2.1. Close it."]),
         ("- milk\n- bread", ["- milk", "- bread"]),
         ("", []),
         (" \n ", []),

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import docx
+import openpyxl
 import pytest
 
 from core.errors import (
@@ -132,6 +133,17 @@ def test_a_member_that_does_not_match_its_checksum_is_damage(tmp_path: Path) -> 
     (tmp_path / "a.docx").write_bytes(document)
     with pytest.raises(DamagedDocument):
         parsed(tmp_path / "a.docx")
+
+
+def test_a_part_that_is_cut_short_within_a_whole_workbook_is_damage(tmp_path: Path) -> None:
+    book, buffer, path = openpyxl.Workbook(), io.BytesIO(), tmp_path / "a.xlsx"
+    book.save(buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for part in ("xl/workbook.xml", "xl/worksheets/sheet1.xml", "xl/styles.xml"):
+        path.write_bytes(packed({**members, part: members[part][:60]}))
+        with pytest.raises(DamagedDocument):
+            parsed(path)
 
 
 def test_a_file_that_unpacks_beyond_the_limit_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,10 +156,16 @@ class DocumentsEvents:
                 self.follow, None, tab.followed, **QUIET
             )
         tab.job.cancel(self.cancel, None, None, queue=False, **QUIET)
-        tab.listing.remove(self.remove, view, tab.shown, **QUIET)
-        tab.grown.change(self.look, view, tab.shown, trigger_mode="always_last", **QUIET)
-        for changed in (tab.pattern.input, tab.collection.input):
-            changed(self.listed, view, tab.listing, trigger_mode="always_last", **QUIET)
+        tab.listing.remove(self.remove, None, tab.grown, **QUIET)
+        # One event for all that changes the list, so that an older look never overwrites a newer one.
+        gr.on(
+            [tab.pattern.input, tab.collection.input, tab.grown.change],
+            self.look,
+            view,
+            tab.shown,
+            trigger_mode="always_last",
+            **QUIET,
+        )
 
     def upload(self, received: list[str] | None, into: str) -> Update:
         """Keep uploaded files and begin to read them."""
@@ -206,7 +213,7 @@ class DocumentsEvents:
         if job is not None:
             job.cancel()
 
-    def remove(self, collection: str, pattern: str | None, event: gr.EventData) -> Update:
+    def remove(self, event: gr.EventData) -> str:
         """Delete a document, with its file where it was uploaded."""
         path, of = str(event.source), str(event.collection)
         try:
@@ -215,7 +222,7 @@ class DocumentsEvents:
             gr.Warning(explain(error, self.language))
         else:
             gr.Info(say("docs.deleted", self.language, name=file_name(path)))
-        return self.look(collection, pattern)
+        return secrets.token_hex(4)
 
     def listed(self, collection: str, pattern: str | None) -> str:
         """Return the list of documents that match."""

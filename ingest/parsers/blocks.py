@@ -9,18 +9,20 @@ from typing import Any
 
 from ingest.builder import DocumentBuilder, ListItem
 from ingest.grid import Grid
+from ingest.parsers.html_text import (
+    BLOCKS,
+    SKIPPED,
+    first_number,
+    inline_text,
+    is_hidden,
+    own_inline,
+    tag_of,
+    tidy,
+    verbatim_text,
+)
 
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
-_SKIPPED = frozenset(
-    "script style noscript template head iframe object embed canvas audio video map datalist select button svg".split()
-)
-_BLOCKS = frozenset(
-    "address article aside blockquote body center details dialog dd div dl dt fieldset figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre section summary table tbody td "
-    "tfoot th thead tr ul caption".split()
-)
 _CAPTIONS = frozenset(("figcaption", "caption"))
-_SPACES = re.compile(r"[ \t\n\r\f\u00a0]+")
 _LONG_CELL = 600  # characters; a cell longer than this holds a page layout, not a value
 
 
@@ -50,9 +52,9 @@ class HtmlWalker:
 
     def _element(self, element: Any) -> None:
         tag = tag_of(element)
-        if not tag or tag in _SKIPPED or is_hidden(element):
+        if not tag or tag in SKIPPED or is_hidden(element):
             return
-        if tag not in _BLOCKS:
+        if tag not in BLOCKS:
             self._inline_element(element, tag)
             return
         self._flush()
@@ -71,10 +73,10 @@ class HtmlWalker:
             self._flush()
 
     def _inline_element(self, element: Any, tag: str) -> None:
-        if any(tag_of(inner) in _BLOCKS for inner in element.iterdescendants()):
+        if any(tag_of(inner) in BLOCKS for inner in element.iterdescendants()):
             self._children(element)  # a link or span around blocks
         else:
-            self._inline.append(_own_inline(element, tag))
+            self._inline.append(own_inline(element, tag))
 
     def _flush(self) -> None:
         text = tidy("".join(self._inline))
@@ -104,47 +106,12 @@ class HtmlWalker:
         self.builder.add_table(rows, has_header=has_header)
 
 
-def tag_of(element: Any) -> str:
-    """Return an element's local name in lower case, "" for comments and the like."""
-    tag = element.tag
-    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
-
-
-def is_hidden(element: Any) -> bool:
-    """Whether a browser would not show the element."""
-    style = (element.get("style") or "").replace(" ", "").lower()
-    return element.get("hidden") is not None or "display:none" in style or "visibility:hidden" in style
-
-
-def inline_text(element: Any) -> str:
-    """Return the text of an element on one line, ``br`` and blocks within it as spaces."""
-    return " ".join("".join(_texts(element)).split())
-
-
-def verbatim_text(element: Any) -> str:
-    """Return the text of an element with its line ends and indents."""
-    pieces = [element.text or ""]
-    for child in element:
-        if tag_of(child) == "br":
-            pieces.append("\n")
-        elif tag_of(child) and tag_of(child) not in _SKIPPED:
-            pieces.append(verbatim_text(child))
-        pieces.append(child.tail or "")
-    return "".join(pieces)
-
-
-def tidy(text: str) -> str:
-    """Collapse white space as a browser does, keeping the line ends that ``br`` left as "\\v"."""
-    lines = (_SPACES.sub(" ", line).strip() for line in text.split("\v"))
-    return "\n".join(line for line in lines if line)
-
-
 def list_pieces(element: Any, *, depth: int) -> Iterator[ListItem | Any]:
     """Yield the items of a list and those of the lists within it, and elements that no item can hold."""
     if tag_of(element) == "dl":
         yield from _definitions(element, depth)
         return
-    number = _start(element)
+    number = first_number(element)
     for child in element:
         tag = tag_of(child)
         if tag in ("ul", "ol", "menu", "dl"):
@@ -153,11 +120,6 @@ def list_pieces(element: Any, *, depth: int) -> Iterator[ListItem | Any]:
             marker = f"{number}." if tag_of(element) == "ol" else "-"
             yield from _item(child, depth, marker)
             number += 1
-
-
-def _start(element: Any) -> int:
-    value = element.get("start") or "1"
-    return int(value) if value.lstrip("-").isdigit() else 1
 
 
 def _item(element: Any, depth: int, marker: str) -> Iterator[ListItem | Any]:
@@ -180,12 +142,12 @@ def _split_item(element: Any) -> tuple[list[str], list[Any]]:
         tag = tag_of(child)
         if tag in ("ul", "ol", "menu", "dl", "pre", "table"):
             nested.append(child)
-        elif tag in _BLOCKS and not is_hidden(child):
+        elif tag in BLOCKS and not is_hidden(child):
             inner_own, inner_nested = _split_item(child)
             own += [" ", *inner_own, " "]
             nested += inner_nested
-        elif tag and tag not in _SKIPPED:
-            own.append(_own_inline(child, tag))
+        elif tag and tag not in SKIPPED:
+            own.append(own_inline(child, tag))
         own.append(child.tail or "")
     return own, nested
 
@@ -250,49 +212,3 @@ def _is_layout(table: Any) -> bool:
     if len(cells) <= 1:
         return True
     return bool(inner_tables) and any(len(inline_text(cell)) > _LONG_CELL for cell in cells)
-
-
-def _texts(element: Any) -> Iterator[str]:
-    """Yield the pieces of text under an element, spaces where blocks part, list items with their markers."""
-    yield element.text or ""
-    number = _start(element) if tag_of(element) == "ol" else 0
-    for child in element:
-        tag = tag_of(child)
-        if tag and tag not in _SKIPPED and not is_hidden(child):
-            if tag == "li":
-                yield f" {number}. " if number else " - "
-                number += bool(number)
-            if tag in _BLOCKS:
-                yield " "
-                yield from _texts(child)
-                yield " "
-            elif tag in ("br", "img", "math", "input", "sub", "sup", "wbr"):
-                yield _own_inline(child, tag).replace("\v", " ")
-            else:
-                yield from _texts(child)
-        yield child.tail or ""
-
-
-def _own_inline(element: Any, tag: str) -> str:
-    """Return what an inline element reads as; "\\v" for a line end."""
-    if tag in _SKIPPED or is_hidden(element):
-        return ""
-    if tag == "br":
-        return "\v"
-    if tag == "wbr":
-        return ""
-    if tag == "img":
-        alternative = " ".join((element.get("alt") or "").split())
-        return f" {alternative} " if alternative else ""
-    if tag == "input":
-        checked = element.get("checked") is not None
-        return ("[x] " if checked else "[ ] ") if element.get("type") in ("checkbox", "radio") else ""
-    if tag == "math":
-        notation = element.get("alttext") or element.xpath("string(.//*[local-name()='annotation'])")
-        return f" {notation} " if notation else inline_text(element)
-    pieces = [element.text or ""]
-    for child in element:
-        if tag_of(child):
-            pieces.append(_own_inline(child, tag_of(child)))
-        pieces.append(child.tail or "")
-    return "".join(pieces)

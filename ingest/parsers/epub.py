@@ -13,7 +13,7 @@ from core.records import Document, SourceFile
 from ingest.archives import open_archive, parse_xml, read_member
 from ingest.builder import DocumentBuilder, ParseOptions
 from ingest.encodings import decode
-from ingest.parsers.blocks import inline_text, tag_of
+from ingest.parsers.html_text import inline_text, tag_of
 from ingest.parsers.webpage import add_page, html_root
 
 _FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")

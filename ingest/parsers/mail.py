@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from core.errors import DocumentError, printable
 from core.records import SourceFile
 from ingest.builder import DocumentBuilder, ParseOptions
-from ingest.parsers.blocks import inline_text
+from ingest.parsers.html_text import inline_text
 from ingest.parsers.webpage import add_page, html_root
 from ingest.types import extension_of, media_type_of, parse_file
 

@@ -12,7 +12,8 @@ from markdown_it import MarkdownIt
 from core.records import Document, SourceFile
 from ingest.builder import DocumentBuilder, ParseOptions
 from ingest.encodings import decode, encoding_note
-from ingest.parsers.blocks import HtmlWalker, inline_text
+from ingest.parsers.blocks import HtmlWalker
+from ingest.parsers.html_text import inline_text
 from ingest.parsers.webpage import html_root
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)

@@ -30,15 +30,18 @@ def parse(path: Path, source: SourceFile, options: ParseOptions) -> Document:
     """Parse an Outlook message with its attachments.
 
     Raises:
-        DamagedDocument: A part of the message is missing.
+        DamagedDocument: A part of the message is missing, or the file is cut short.
     """
     try:
         with OleFileIO(path) as ole:
             storage = Storage.from_ole(ole)
+            is_cut = any("less than declared" in str(remark) for _, remark in ole.parsing_issues)
         mail = _mail(storage, header_bytes=_TOP_HEADER)
     except KeyError as error:
         raise DamagedDocument("lacks a part", where=source.path, remedy="Save the message again") from error
-    builder = DocumentBuilder(source=source)
+    if is_cut and not (mail.subject or mail.plain or mail.html):
+        raise DamagedDocument("is truncated", where=source.path, remedy="Copy or save the message again")
+    builder = DocumentBuilder(source=source, notes=["the file is cut short; parts may be missing"] if is_cut else [])
     add_mail(builder, mail, options=options)
     for number, inner in enumerate(_inner_messages(storage), start=1):
         if number > _MAX_INNER:

@@ -47,35 +47,30 @@ def add_cells(builder: DocumentBuilder, cells: Cells, *, spans: Mapping[tuple[in
 
 def find_blocks(cells: Cells) -> list[Block]:
     """Return the tables of a sheet: parted by empty rows, and by empty columns where both sides are tables."""
-    rows = sorted({row for row, _ in cells})
-    blocks: list[Block] = []
-    for band in _runs(rows):
-        members = {place for place in cells if band[0] <= place[0] <= band[-1]}
-        blocks += _split(members)
-    return blocks
+    filled: dict[int, set[int]] = {}
+    for row, column in cells:
+        filled.setdefault(row, set()).add(column)
+    return _bands(filled)
 
 
-def _split(places: set[tuple[int, int]]) -> list[Block]:
-    columns = sorted({column for _, column in places})
+def _bands(filled: dict[int, set[int]]) -> list[Block]:
+    """Part filled columns by row at the empty rows."""
+    return [block for band in _runs(sorted(filled)) for block in _split({row: filled[row] for row in band})]
+
+
+def _split(filled: dict[int, set[int]]) -> list[Block]:
+    """Part rows that follow one another at the empty columns, then each part at its own empty rows."""
     groups: list[list[int]] = []
-    for run in _runs(columns):
+    for run in _runs(sorted(set().union(*filled.values()))):
         # A narrow run beside a gap is a form's labels or values: its rows are read across.
         if groups and (len(run) < _LEAST_WIDTH or len(groups[-1]) < _LEAST_WIDTH):
             groups[-1].extend(run)
         else:
             groups.append(run)
-    blocks: list[Block] = []
-    for group in groups:
-        chosen = {place for place in places if place[1] in set(group)}
-        rows = sorted({row for row, _ in chosen})
-        bands = list(_runs(rows))
-        if len(bands) == 1:
-            blocks.append(Block(rows=tuple(rows), columns=tuple(group)))
-            continue
-        for band in bands:
-            inner = {place for place in chosen if band[0] <= place[0] <= band[-1]}
-            blocks += _split(inner)
-    return blocks
+    if len(groups) == 1:
+        return [Block(rows=tuple(filled), columns=tuple(groups[0]))]
+    parts = [{row: columns & set(group) for row, columns in filled.items() if columns & set(group)} for group in groups]
+    return [block for part in parts for block in _bands(part)]
 
 
 def _runs(numbers: list[int]) -> Iterator[list[int]]:

@@ -14,7 +14,8 @@ from core.errors import NoText
 from core.records import Document, SourceFile
 from ingest.builder import DocumentBuilder, ParseOptions
 from ingest.encodings import decode, encoding_note
-from ingest.parsers.blocks import HtmlWalker, inline_text, tag_of
+from ingest.parsers.blocks import HtmlWalker
+from ingest.parsers.html_text import inline_text, tag_of
 
 _DECLARED = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)|<\?xml[^>]+encoding\s*=\s*[\"']([\w-]+)", re.I)
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>", re.I)

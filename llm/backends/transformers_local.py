@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,11 +152,18 @@ def _load(folder: Path, options: dict[str, str], settings: GeneratorSettings) ->
 
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
     dtype = torch.bfloat16 if computes_bfloat16() and settings.load_bits == "as-stored" else torch.float32
+    if options and settings.load_bits == "4":
+        remedy = "Run it with generator.backend=llamacpp, as a Q4 file if it is to be small"
+        raise ModelUnfit("a GGUF file cannot be loaded in 4 bits here", where=options["gguf_file"], remedy=remedy)
     extra = _four_bits(torch) if settings.load_bits == "4" else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, local_files_only=True, use_safetensors=not options, **options, **extra
+        model: Any = (
+            _from_gguf(folder / options["gguf_file"], dtype)
+            if options
+            else AutoModelForCausalLM.from_pretrained(
+                str(folder), dtype=dtype, local_files_only=True, use_safetensors=True, **extra
+            )
         )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         where = options.get("gguf_file") or folder.name
@@ -163,6 +171,26 @@ def _load(folder: Path, options: dict[str, str], settings: GeneratorSettings) ->
         raise ModelDamaged(what, where=where, remedy="Fetch the model again") from error
     model.eval()
     return tokenizer, _eight_bits(torch, model) if settings.load_bits == "8" else model
+
+
+def _from_gguf(path: Path, dtype: Any) -> Any:
+    """Load a GGUF's weights; ``from_pretrained`` would ask for accelerate, which nothing else here needs."""
+    import torch
+    from transformers import AutoConfig, LlamaForCausalLM
+    from transformers import modeling_gguf_pytorch_utils as gguf_weights
+
+    kind: Any = LlamaForCausalLM
+    read: Any = gguf_weights.load_gguf_checkpoint
+    config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
+    with torch.device("meta"):
+        shapes = kind(config)
+    weights = read(str(path), return_tensors=True, model_to_load=shapes)["tensors"]
+    weights = {name: value.to(dtype) for name, value in weights.items()}
+    if "lm_head.weight" not in weights:  # a small model's output is its words' matrix
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    model = kind(config).to(dtype)
+    model.load_state_dict(weights, strict=True, assign=True)
+    return model
 
 
 def _four_bits(torch: Any) -> dict[str, Any]:
@@ -180,11 +208,14 @@ def _four_bits(torch: Any) -> dict[str, Any]:
 
 def _eight_bits(torch: Any, model: Any) -> Any:
     """Hold the matrices in int8 and quantize what they are multiplied with as it comes (dynamic quantization)."""
-    from torch.ao.quantization import quantize_dynamic
+    from torch.ao import quantization
 
+    quantize: Any = quantization.quantize_dynamic
     if torch.backends.quantized.engine == "none":
         raise BackendUnavailable("this torch has no 8-bit kernels", where="generator.load_bits")
-    return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is to move to torchao one day; the torch that is pinned has it
+        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:

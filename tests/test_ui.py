@@ -1,0 +1,435 @@
+"""The web app in a real browser, over a real store of a few of the sample's documents; answers are quotes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from app.knowledge_base import KnowledgeBase
+from app.security import OWNER_COOKIE
+from app.server import create_app, listen
+from app.services import Services
+from core.records import Event, Message, SearchFilter, Token
+from core.settings import AnswerSettings, EmbedderSettings, GeneratorSettings, IngestSettings, ServeSettings, Settings
+from tests.small_store import HashingEmbedder
+
+pytestmark = pytest.mark.browser
+
+SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "knowledge_base"
+FILES = ("handbook/staff-handbook-2025.pdf", "prices/price-list-2025-eur.xlsx", "中文/售后服务常见问题.md")
+QUESTION = "How many days of paid annual leave do full-time employees have?"
+QUOTE = "Full-time employees have 27 days of paid annual leave in a calendar year"
+# What Gradio's own script says of its open connection when a page is left.
+LEAVING = re.compile("AbortError: signal is aborted|Connection errored out")
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
+    "--disable-sync",
+]  # fmt: skip
+
+
+class SmallServices(Services):
+    """The app's services with an embedder that needs no model."""
+
+    _embedder = HashingEmbedder()  # type: ignore[assignment]
+
+
+class PacedKnowledgeBase(KnowledgeBase):
+    """Gives an answer away word by word while ``gate`` is set, so that a test can look at half of one."""
+
+    gate = threading.Event()
+    closed = threading.Event()
+
+    def stream(
+        self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None
+    ) -> Iterator[Event]:
+        return self._paced(super().stream(question, history=history, filter=filter))
+
+    def _paced(self, events: Iterator[Event]) -> Iterator[Event]:
+        try:
+            for event in events:
+                for piece in re.findall(r"\s*\S+", event.text) if isinstance(event, Token) else ():
+                    yield Token(text=piece)
+                    assert self.gate.wait(60)
+                if not isinstance(event, Token):
+                    yield event
+        finally:
+            self.closed.set()
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacedKnowledgeBase]:
+    folder = tmp_path_factory.mktemp("files")
+    for name in FILES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(SAMPLE / name, folder / name)
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("data"),
+        ingest=IngestSettings(parse_workers=1, ocr=False),
+        embedder=EmbedderSettings(),
+        generator=GeneratorSettings(backend="none"),
+        answer=AnswerSettings(refuse_below=0.0),
+        serve=ServeSettings(),
+    )
+    PacedKnowledgeBase.gate.set()
+    with PacedKnowledgeBase(SmallServices(settings)) as opened:
+        report = opened.ingest(folder)
+        assert [file.status for file in report.files] == ["added"] * len(FILES)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def address(kb: KnowledgeBase) -> Iterator[str]:
+    with listen("127.0.0.1", 0) as listening:
+        server = uvicorn.Server(uvicorn.Config(create_app(kb, host="127.0.0.1"), log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str | None) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A fresh browser session on the chat; at the end it must have said no error and asked no other server."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    opened, errors, elsewhere = context.new_page(), [], []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error" and not LEAVING.search(message.text):
+            errors.append(message.text)
+
+    def on_request(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and f"{parts.scheme}://{parts.netloc}" != address:
+            elsewhere.append(request.url)
+
+    opened.on("console", on_console)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("request", on_request)
+    opened.goto(address)
+    expect(opened.locator(".welcome")).to_be_visible(timeout=30_000)
+    yield opened
+    context.close()
+    assert errors == []
+    assert elsewhere == []
+
+
+def ask(page: Page, question: str) -> None:
+    """Type a question, send it and wait for its answer."""
+    n_answers = page.locator(".foot").count()
+    page.locator("#question textarea").fill(question)
+    page.keyboard.press("Enter")
+    expect(page.locator(".foot")).to_have_count(n_answers + 1, timeout=30_000)
+
+
+def open_documents(page: Page) -> None:
+    page.get_by_role("tab", name=re.compile("Documents|文档")).click()
+    expect(page.locator("#listing .list")).to_be_visible()
+
+
+def own_cookie(page: Page) -> dict[str, str]:
+    """Return the cookie that says whose browser this is."""
+    return {c["name"]: c["value"] for c in page.context.cookies() if c["name"] == OWNER_COOKIE}
+
+
+def rows(page: Page) -> list[str]:
+    return page.locator("#listing tbody th > span").all_inner_texts()
+
+
+def test_a_question_is_answered_with_a_quote_whose_page_opens_with_the_passage_marked(page: Page) -> None:
+    ask(page, QUESTION)
+    expect(page.locator(".asked")).to_have_text(QUESTION)
+    expect(page.locator(".answer")).to_contain_text(QUOTE)
+    page.locator(".chip").first.click()
+    picture = page.locator("#source-pane img")
+    expect(picture).to_be_visible()
+    expect(page.locator(".pane-head h2")).to_contain_text("Staff Handbook 2025")
+    expect(page.locator(".pane-quote")).to_contain_text(QUOTE)
+    page.wait_for_function("() => document.querySelector('#source-pane img').naturalWidth > 900")
+    marked = page.evaluate(
+        """async () => {
+          const picture = document.querySelector('#source-pane img');
+          const canvas = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight);
+          const context = canvas.getContext('2d');
+          context.drawImage(picture, 0, 0);
+          const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+          let yellow = 0;
+          for (let i = 0; i < pixels.length; i += 4)
+            if (pixels[i] > 240 && pixels[i + 1] > 200 && pixels[i + 2] < 120) yellow++;
+          return yellow / (canvas.width * canvas.height);
+        }"""
+    )
+    assert 0.001 < marked < 0.2
+
+
+def test_an_answer_is_seen_as_it_is_written_and_can_be_stopped(page: Page, kb: PacedKnowledgeBase) -> None:
+    kb.gate.clear()
+    kb.closed.clear()
+    try:
+        page.locator("#question textarea").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator(".told .note")).to_contain_text("Stopped")
+        expect(page.locator(".answer")).to_have_text("Full-time")
+        expect(page.get_by_role("button", name="Send")).to_be_visible()
+        assert not kb.closed.is_set()
+    finally:
+        kb.gate.set()
+    assert kb.closed.wait(10), "the stream was not closed, so a model would go on writing"
+
+
+def test_an_answer_that_is_being_written_is_found_again_after_a_reload(page: Page, kb: PacedKnowledgeBase) -> None:
+    kb.gate.clear()
+    try:
+        page.locator("#question textarea").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
+        page.reload()
+        expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
+    finally:
+        kb.gate.set()
+    expect(page.locator(".answer")).to_contain_text(QUOTE)
+    expect(page.locator(".chip").first).to_be_visible()
+
+
+def test_the_keyboard_walks_through_the_sources_and_closes_them(page: Page) -> None:
+    ask(page, QUESTION)
+    chip = page.locator(".chip").first
+    chip.focus()
+    page.keyboard.press("Enter")
+    pane = page.get_by_role("complementary", name="Source")
+    expect(pane).to_be_focused()
+    n_cards = page.locator(".sources .card").count()
+    for i in range(1, n_cards):
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".pane-count")).to_have_text(f"{i + 1} / {n_cards}")
+    page.keyboard.press("Escape")
+    expect(pane).to_be_hidden()
+    expect(chip).to_be_focused()
+
+
+def test_a_row_of_a_sheet_opens_as_a_table(page: Page) -> None:
+    ask(page, "What is the price in EUR of the Brisa 300X?")
+    page.locator(".card", has_text="price-list").first.click()
+    expect(page.locator(".pane-table tr.marked").first).to_be_visible()
+    expect(page.locator(".pane-place")).to_contain_text("row")
+
+
+def test_a_conversation_survives_a_reload_and_a_change_of_language(page: Page, address: str) -> None:
+    ask(page, QUESTION)
+    page.reload()
+    expect(page.locator(".asked")).to_have_text(QUESTION)
+    page.get_by_role("link", name="中文").click()
+    page.wait_for_url(f"{address}/zh/")
+    expect(page.locator(".asked")).to_have_text(QUESTION)
+    expect(page.get_by_role("button", name="新对话")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    page.goto(address)
+    page.wait_for_url(f"{address}/zh/")
+    page.get_by_role("button", name="新对话").click()
+    expect(page.locator(".welcome h2")).to_have_text("您想了解什么？")
+    expect(page.locator(".asked")).to_have_count(0)
+
+
+def test_a_chinese_question_is_answered_in_chinese_and_its_text_opens_marked(page: Page) -> None:
+    ask(page, "超过八年的机器还维修吗？")
+    expect(page.locator(".answer")).to_contain_text("超过八年的机器不再维修")
+    page.locator(".card", has_text="售后服务").first.click()
+    expect(page.locator(".pane-text mark")).to_contain_text("超过八年")
+
+
+def test_an_example_is_asked_with_one_click(page: Page) -> None:
+    example = page.locator(".example").first
+    question = example.inner_text()
+    example.click()
+    expect(page.locator(".asked")).to_have_text(question)
+    expect(page.locator(".foot")).to_be_visible(timeout=30_000)
+
+
+def test_a_question_can_be_asked_again_and_its_answer_replaces_the_first(page: Page) -> None:
+    ask(page, QUESTION)
+    first = page.locator(".turn").get_attribute("data-turn")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(f".turn[data-turn='{first}']")).to_have_count(0)
+    expect(page.locator(".foot")).to_have_count(1)
+    expect(page.locator(".asked")).to_have_text(QUESTION)
+
+
+def test_a_question_without_words_is_explained_in_the_readers_language(page: Page, address: str) -> None:
+    ask(page, "?!")
+    expect(page.get_by_role("alert")).to_have_text("The question has no words. Type what you want to know.")
+    page.goto(f"{address}/zh/")
+    expect(page.locator(".failure")).to_have_text("问题没有内容。请输入您想了解的内容。")
+
+
+def test_shift_and_enter_starts_a_new_line_and_sends_nothing(page: Page) -> None:
+    page.locator("#question textarea").fill("one")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("two")
+    expect(page.locator("#question textarea")).to_have_value("one\ntwo")
+    expect(page.locator(".turn")).to_have_count(0)
+
+
+def test_a_file_is_uploaded_found_asked_about_and_deleted(
+    page: Page, address: str, kb: KnowledgeBase, tmp_path: Path
+) -> None:
+    note = tmp_path / "canteen <b>note.txt"
+    note.write_text("The canteen of the Rotterdam office serves pancakes on every second Thursday.\n", "utf-8")
+    open_documents(page)
+    page.locator("#upload input[type=file]").set_input_files([note, _broken(tmp_path)])
+    expect(page.locator(".job[data-stage=finished]")).to_be_visible(timeout=60_000)
+    expect(page.locator(".report tr.is-added th")).to_contain_text("canteen")
+    expect(page.locator(".report tr.is-failed")).to_contain_text("broken.pdf")
+    page.locator("#filter input").press_sequentially("canteen")
+    expect(page.locator("#listing tbody tr")).to_have_count(1)
+    name = rows(page)[0]
+    kept = Path(kb.document(name).location)
+    assert kept.is_file()
+    assert kept.is_relative_to(kb.settings.data_dir.resolve() / "uploads")
+
+    page.get_by_role("tab", name="Chat").click()
+    ask(page, "When does the canteen serve pancakes?")
+    expect(page.locator(".answer")).to_contain_text("pancakes on every second Thursday")
+    opens = page.locator(".chip").first.get_attribute("data-open")
+    assert httpx.get(f"{address}/api/passages/{opens}", cookies=own_cookie(page)).status_code == 200
+
+    open_documents(page)
+    page.get_by_role("button", name=f"Delete {name}").click()
+    page.locator("#confirm").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#listing tbody tr")).to_have_count(1)
+    page.get_by_role("button", name=f"Delete {name}").click()
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    expect(page.locator("#listing .empty")).to_have_text("No document matches")
+    assert not kept.exists()
+    gone = httpx.get(f"{address}/api/passages/{opens}", cookies=own_cookie(page))
+    assert gone.status_code == 404
+    assert "This document has been deleted." in gone.text
+
+
+def _broken(folder: Path) -> Path:
+    path = folder / "broken.pdf"
+    path.write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\n")
+    return path
+
+
+def test_a_folder_of_this_machine_is_read_into_a_new_collection(page: Page, kb: KnowledgeBase, tmp_path: Path) -> None:
+    (tmp_path / "minutes").mkdir()
+    (tmp_path / "minutes" / "march.md").write_text("# March\n\nThe board chose the blue paint.\n", "utf-8")
+    open_documents(page)
+    page.locator("#into input").fill("board")
+    page.locator("#into input").press("Enter")
+    page.locator("#folder input").fill(str(tmp_path / "minutes"))
+    page.get_by_role("button", name="Read folder").click()
+    expect(page.locator(".job[data-stage=finished]")).to_contain_text("into board", timeout=60_000)
+    expect(page.locator("#listing")).to_contain_text("march.md")
+    assert "board" in kb.collections()
+    page.get_by_role("tab", name="Chat").click()
+    page.locator("#scope input").click()
+    page.get_by_role("option", name="board").click()
+    page.keyboard.press("Escape")
+    ask(page, "What did the board choose?")
+    expect(page.locator(".answer")).to_contain_text("blue paint")
+    assert {name.split()[0] for name in page.locator(".card-name").all_inner_texts()} == {"march.md"}
+    kb.delete(next(source.path for source in kb.documents(collection="board")))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, address: str, theme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=theme, locale="zh-CN")
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
+    ask(page, QUESTION)
+    page.locator(".chip").first.click()
+    expect(page.locator("#source-pane img")).to_be_visible()
+    page.locator("#source-pane [data-close]").click()
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    open_documents(page)
+    assert page.evaluate("document.querySelector('#documents').scrollWidth") <= 390
+    assert page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
+    context.close()
+
+
+def test_the_theme_that_is_chosen_is_remembered(page: Page) -> None:
+    switch = page.get_by_role("button", name="Switch between light and dark")
+    switch.click()
+    chosen = page.evaluate("document.body.classList.contains('dark')")
+    assert chosen
+    page.reload()
+    expect(page.locator(".welcome")).to_be_visible()
+    assert page.evaluate("document.body.classList.contains('dark')") is chosen
+
+
+def test_health_says_how_many_documents_there_are(address: str, kb: KnowledgeBase) -> None:
+    assert httpx.get(f"{address}/healthz").json() == {
+        "status": "ok", "documents": len(kb.documents()), "model": "quotes",
+    }  # fmt: skip
+
+
+def test_pages_are_pictures_of_stored_sources_and_nothing_else(address: str, kb: KnowledgeBase) -> None:
+    handbook = next(source for source in kb.documents() if source.path.endswith("staff-handbook-2025.pdf"))
+    there = f"{address}/api/pages/{handbook.source_id}"
+    good = httpx.get(f"{there}/1.png?boxes=0.1,0.1,0.5,0.2")
+    assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
+    assert "no-cache" in good.headers["cache-control"]
+    again = httpx.get(f"{there}/1.png?boxes=0.1,0.1,0.5,0.2", headers={"If-None-Match": good.headers["etag"]})
+    assert again.status_code == 304
+    assert httpx.get(f"{there}/1.png?boxes=0.1,0.1").status_code == 400
+    assert httpx.get(f"{there}/99.png").status_code == 404
+    assert httpx.get(f"{there}/x.png").status_code == 422
+    assert httpx.get(f"{address}/api/pages/{'0' * 32}/1.png").status_code == 404
+    assert httpx.get(f"{address}/api/pages/..%2F..%2Fetc%2Fpasswd/1.png").status_code == 404
+
+
+def test_a_page_of_a_file_that_changed_is_not_shown(address: str, kb: KnowledgeBase) -> None:
+    source = next(source for source in kb.documents() if source.path.endswith("staff-handbook-2025.pdf"))
+    location = Path(source.location)
+    kept = location.read_bytes()
+    try:
+        location.write_bytes(kept[:-1] + b" ")
+        answered = httpx.get(f"{address}/api/pages/{source.source_id}/1.png")
+    finally:
+        location.write_bytes(kept)
+    assert answered.status_code == 410
+    assert str(location) not in answered.text
+    assert httpx.get(f"{address}/api/pages/{source.source_id}/1.png").status_code == 200
+
+
+def test_passages_are_shown_to_the_browser_that_asked_and_to_no_other(page: Page, address: str) -> None:
+    ask(page, QUESTION)
+    opens = page.locator(".chip").first.get_attribute("data-open")
+    assert httpx.get(f"{address}/api/passages/{opens}", cookies=own_cookie(page)).status_code == 200
+    assert httpx.get(f"{address}/api/passages/{opens}").status_code == 404
+
+
+def test_files_of_the_server_cannot_be_had_through_the_page(address: str, kb: KnowledgeBase) -> None:
+    database = next(kb.settings.data_dir.glob("*.sqlite*"), kb.settings.data_dir)
+    for path in ("/etc/passwd", str(database), str(Path(__file__))):
+        for language in ("en", "zh"):
+            assert httpx.get(f"{address}/{language}/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_every_answer_carries_the_policy_that_keeps_the_page_on_its_own_origin(address: str) -> None:
+    for path in ("/en/", "/healthz", "/en/config", "/api/pages/x/1.png"):
+        headers = httpx.get(f"{address}{path}").headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in headers
