@@ -22,6 +22,7 @@ from app.jobs import Jobs
 from app.security import Guard, is_loopback
 from app.sources_api import sources_router
 from app.texts import LANGUAGES
+from app.ui.render import model_name
 from app.uploads import Uploads
 from core.errors import CitadelError, PortInUse
 from core.records import Language
@@ -74,7 +75,7 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
     def healthz() -> JSONResponse:
         """Say that the server is up, over how many documents and with which model."""
         generator = kb.settings.generator
-        model = "quotes" if generator.backend == "none" else generator.model
+        model = "quotes" if generator.backend == "none" else model_name(generator.model)
         return JSONResponse({"status": "ok", "documents": len(kb.documents()), "model": model})
 
     @app.get("/assets/page.js", include_in_schema=False)

@@ -112,7 +112,7 @@ TEXTS: Mapping[str, Text] = {
     "docs.add": Text("Add documents", "添加文档"),
     "docs.upload": Text("Files", "文件"),
     "docs.drop": Text("Drop files here, or click to choose", "将文件拖到这里，或点击选择"),
-    "docs.upload_limit": Text("Up to {n} MB each", "每个文件最大 {n} MB"),
+    "docs.upload_limit": Text("Up to {n}\u00a0MB each", "每个文件最大 {n}\u00a0MB"),
     "docs.folder": Text("Folder on this machine", "本机文件夹"),
     "docs.folder_placeholder": Text("Path of a folder or file", "文件夹或文件的路径"),
     "docs.folder_read": Text("Read folder", "读取文件夹"),

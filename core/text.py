@@ -213,19 +213,35 @@ _CHINESE_NUMERAL = re.compile(f"[{_CHINESE_DIGITS}十百千]+")
 
 
 def content_terms(text: str) -> frozenset[str]:
-    """Return the terms of ``text`` that carry meaning: no function words, and Chinese by bigrams."""
+    """Return the terms of ``text`` that carry meaning: no function words, Chinese by bigrams, numbers by value."""
     normal = unicodedata.normalize("NFKC", text)
     words: set[str] = set()
     for match in _WORD.finditer(normal):
-        word = match.group()
+        word = match.group().lower()
         if _CJK_CHAR.match(word):
-            for run in _CHINESE_STOP.split(word):
-                words.update((run,) if len(run) == 1 else (run[i : i + 2] for i in range(len(run) - 1)))
+            words.update(_chinese_content(word))
         elif word[0].isdigit():
-            words.add(_by_value(word.lower()))
-        elif word.lower() not in _STOP_WORDS:
-            words.add(_stem(word.lower()))
-    return frozenset(words - {""})
+            words.add(_by_value(word))
+        elif word not in _STOP_WORDS:
+            words.add(_NUMBER_WORDS.get(word) or _stem(word))
+    return frozenset(words)
+
+
+def _chinese_content(text: str) -> Iterator[str]:
+    start = 0
+    for match in _CHINESE_NUMERAL.finditer(text):
+        if value := _chinese_value(match.group()):
+            yield value
+            yield from _bigrams(text[start : match.start()])
+            start = match.end()
+    yield from _bigrams(text[start:])
+
+
+def _bigrams(text: str) -> Iterator[str]:
+    for run in _CHINESE_STOP.split(text):
+        if len(run) == 1:
+            yield run
+        yield from (run[i : i + 2] for i in range(len(run) - 1))
 
 
 def numbers(text: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,30 @@ from indexes.snapshots import Snapshots
 from indexes.sparse import Mask, Slots
 
 EVERYTHING = SearchFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranking:
+    """Candidates best first, ties by age: slots, fused scores and each searcher's own; ``ranks`` by slot."""
+
+    slots: list[int]
+    fused: list[float]
+    scores: Mapping[str, list[float]]
+    ranks: Mapping[str, Mapping[int, int]]
+
+    def hit(self, row: StoredChunk, *, place: int) -> Hit:
+        """Return the candidate at ``place``, whose row this is."""
+        slot = self.slots[place]
+        return Hit(
+            chunk=row.chunk,
+            source=row.source,
+            title=row.title,
+            collection=row.collection,
+            media_type=row.media_type,
+            score=self.fused[place],
+            ranks={name: places[slot] for name, places in self.ranks.items() if slot in places},
+            scores={name: values[place] for name, values in self.scores.items()},
+        )
 
 
 class KnowledgeIndex:
@@ -64,7 +89,8 @@ class KnowledgeIndex:
         if not allowed.any():
             return []
         candidates = max(candidates or self._settings.candidates, 2 * k)
-        ranked = self._ranked(query, snapshot, allowed, candidates=candidates, batch=2 * k)
+        ranking = self._ranking(query, snapshot, allowed, candidates=candidates)
+        ranked = self._hits(snapshot, ranking, batch=2 * k)
         try:
             return passages.read_whole(
                 ranked, k=k, join=self._settings.merge_neighbours, text_of=self._store.document_text
@@ -72,11 +98,7 @@ class KnowledgeIndex:
         except UnknownSource:  # deleted while this search ran: the next one does not see it
             return self.search(query, k=k, filter=filter, candidates=candidates)
 
-    def _ranked(self, query: str, snapshot: Snapshot, allowed: Mask, *, candidates: int, batch: int) -> Iterator[Hit]:
-        """Yield the candidates of both searchers as hits of one chunk each, best first, ties by age.
-
-        Rows are read ``batch`` at a time, as few are wanted.
-        """
+    def _ranking(self, query: str, snapshot: Snapshot, allowed: Mask, *, candidates: int) -> _Ranking:
         vector = self._embedder.encode_query(query).astype(np.float32)
         nearest = snapshot.nearest(vector, k=candidates, allowed=allowed)
         bm25, full_bm25 = snapshot.bm25(sparse.query_hashes(query))
@@ -96,20 +118,23 @@ class KnowledgeIndex:
                 dense_weight=weights[0],
                 sparse_weight=weights[1],
             )
-        order = found[np.lexsort((found, -fused))]
-        scored = {int(slot): float(score) for slot, score in zip(found, fused, strict=True)}
-        own = {"dense": dict(zip(found.tolist(), cosines.tolist(), strict=True)), "sparse": bm25}
-        places = {"dense": _places(nearest), "sparse": _places(wordiest)}
-        for first in range(0, len(order), batch):
-            slots = order[first : first + batch].tolist()
+        order = np.lexsort((found, -fused))
+        return _Ranking(
+            slots=found[order].tolist(),
+            fused=fused[order].tolist(),
+            scores={"dense": cosines[order].tolist(), "sparse": bm25[found][order].tolist()},
+            ranks={"dense": _places(nearest), "sparse": _places(wordiest)},
+        )
+
+    def _hits(self, snapshot: Snapshot, ranking: _Ranking, *, batch: int) -> Iterator[Hit]:
+        """Yield a ranking as hits of one chunk each; rows are read ``batch`` at a time, as few are wanted."""
+        for first in range(0, len(ranking.slots), batch):
+            slots = ranking.slots[first : first + batch]
             stored = self._store.chunk_rows(snapshot.ids[slots].tolist())
-            for slot in slots:
+            for place, slot in enumerate(slots, start=first):
                 # A chunk that was deleted since the snapshot has no row: it is passed over.
-                if (row := stored.get(int(snapshot.ids[slot]))) is None:
-                    continue
-                ranks = {name: place[slot] for name, place in places.items() if slot in place}
-                scores = {name: float(values[slot]) for name, values in own.items()}
-                yield _hit(row, score=scored[slot], ranks=ranks, scores=scores)
+                if (row := stored.get(int(snapshot.ids[slot]))) is not None:
+                    yield ranking.hit(row, place=place)
 
     def _require_embedder(self) -> None:
         stored = self._store.state().embedder
@@ -119,16 +144,3 @@ class KnowledgeIndex:
 
 def _places(ranking: Slots) -> dict[int, int]:
     return {int(slot): place for place, slot in enumerate(ranking, start=1)}
-
-
-def _hit(row: StoredChunk, *, score: float, ranks: Mapping[str, int], scores: Mapping[str, float]) -> Hit:
-    return Hit(
-        chunk=row.chunk,
-        source=row.source,
-        title=row.title,
-        collection=row.collection,
-        media_type=row.media_type,
-        score=score,
-        ranks=ranks,
-        scores=scores,
-    )

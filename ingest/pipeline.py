@@ -19,11 +19,12 @@ from core.records import SourceFile
 from core.settings import IngestSettings
 from ingest.builder import ParseOptions
 from ingest.known import Known, is_passage_recipe
+from ingest.processes import Limits
 from ingest.reports import IngestReport
 from ingest.runs import OnEvent, Run
 from ingest.scan import FileFailure, is_inside, scan
 from ingest.storable import storable_name
-from ingest.workers import PARSER, Limits, Parsed, ParserPool
+from ingest.workers import PARSER, Parsed, ParserPool
 
 # Raised whenever the parsers or the cutting give something else for the same file, so that it is ingested anew.
 RECIPE_VERSION = 1

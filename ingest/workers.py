@@ -6,37 +6,24 @@ replaced, and a report; the others go on. Processes end with the pool and with t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
-import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from core.errors import CitadelError, ParseMemory, ParserCrashed, ParseTimeout
+from core.errors import CitadelError, ParserCrashed
 from core.records import Document, SourceFile
 from ingest.builder import ParseOptions
-from ingest.wire import document_from_json, error_from_json, job_to_json, receive, send
+from ingest.processes import Limits, ParserProcess, crashed
+from ingest.wire import document_from_json, error_from_json, job_to_json
 
 PARSER = "ingest.types:parse_file"
 
 # Text that waits to be taken, in characters: enough that many small files are at hand, little enough to hold in memory.
 _WAITING_CHARS = 16_000_000
-# How long a process that has closed its pipe may take to end.
-_END_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one file may cost; ``memory_bytes`` is the growth of its parser's address space."""
-
-    seconds: float
-    memory_bytes: int
-    file_bytes: int
+# Libraries leak, and a process's memory limit is counted from what it has already.
+_FILES_A_PROCESS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +88,8 @@ class ParserPool:
         try:
             parsed = self._parsed.get(timeout=timeout)
         except queue.Empty:
+            if self.n_pending and not any(lane.is_alive() for lane in self._lanes):
+                raise RuntimeError("every thread that serves a parser has failed") from None
             return None
         self._n_taken += 1
         with self._room:
@@ -126,7 +115,7 @@ class _Lane(threading.Thread):
     def __init__(self, pool: ParserPool) -> None:
         super().__init__(name="parser", daemon=True)
         self._pool = pool
-        self._child: _Child | None = None
+        self._child: ParserProcess | None = None
 
     def run(self) -> None:
         pool = self._pool
@@ -136,28 +125,39 @@ class _Lane(threading.Thread):
                 pool._room.wait_for(lambda: pool._closed.is_set() or pool._waiting_chars < _WAITING_CHARS)
             if source is None or pool._closed.is_set():
                 break
-            parsed = self._parse(source)
-            with pool._room:
-                pool._waiting_chars += _n_chars(parsed)
-            pool._parsed.put(parsed)
-        if self._child is not None:
-            self._child.kill()
-            self._child.end()
+            parsed = Parsed(source=source, seconds=0.0, error=crashed(source, "could not be given to its parser"))
+            try:
+                parsed = self._parse(source)
+            finally:  # whatever goes wrong here, nobody may wait for this file for ever
+                with pool._room:
+                    pool._waiting_chars += _n_chars(parsed)
+                pool._parsed.put(parsed)
+        self._replace()
 
     def kill(self) -> None:
         """End the process; the thread notices."""
         if self._child is not None:
             self._child.kill()
 
+    def _replace(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.end()
+            self._child = None
+
     def _parse(self, source: SourceFile) -> Parsed:
         pool = self._pool
         started = time.monotonic()
-        if self._child is not None and self._child.ended:
-            self._child.end()
-            self._child = None
+        if self._child is not None and (self._child.ended or self._child.n_files == _FILES_A_PROCESS):
+            self._replace()
         if self._child is None:
             n_threads = max(1, (os.cpu_count() or 1) // pool._n_workers)
-            self._child = _Child(pool._parser, pool._limits, n_threads=n_threads)
+            try:
+                self._child = ParserProcess(pool._parser, pool._limits, n_threads=n_threads)
+            except OSError as refused:
+                what = f"could not be read: no parser process can be started ({refused.strerror})"
+                busy = ParserCrashed(what, where=source.path, remedy="Close other programs and ingest again")
+                return Parsed(source=source, seconds=time.monotonic() - started, error=busy)
             if pool._closed.is_set():  # closed between the check and the start
                 self._child.kill()
         job = job_to_json(source, pool._options, max_file_bytes=pool._limits.file_bytes)
@@ -167,115 +167,18 @@ class _Lane(threading.Thread):
         try:
             if "document" in answer:
                 document = document_from_json(answer["document"])
+                if (document.source.path, document.source.location) != (source.path, source.location):
+                    raise ValueError("the document is another's")
             elif "error" in answer:
                 error = error_from_json(answer["error"])
             else:
-                error = self._child.fault(source, crashed=answer.get("crashed"))
+                error = self._child.fault(source, named=answer.get("crashed"))
         except (KeyError, TypeError, ValueError):
-            error = _crashed(source, "made its parser fail (no sensible answer)")
+            document, error = None, crashed(source, "made its parser fail (no sensible answer)")
         seconds = time.monotonic() - started
         found = document.source if document is not None else source
         return Parsed(source=found, seconds=seconds, document=document, error=error)
 
 
-class _Child:
-    """One parser process, used by one thread; any thread may kill it."""
-
-    def __init__(self, parser: str, limits: Limits, *, n_threads: int) -> None:
-        self._limits = limits
-        self._timed_out = self._garbled = False
-        self.ended = False
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-            "OMP_NUM_THREADS": str(n_threads),
-        }
-        # A session of its own: Ctrl-C reaches the owner alone, and what a parser starts is killed with it.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ingest.parser_child", parser, str(limits.memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-
-    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a job; without "document" and "error" it was the last."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        timer = threading.Timer(self._limits.seconds, self._kill_for_time)
-        timer.daemon = True
-        timer.start()
-        answer: dict[str, Any] = {}
-        try:
-            send(stdin, job)
-            answer = receive(stdout)
-        except (EOFError, OSError):
-            self.ended = True
-        except ValueError:
-            self._garbled = True
-        finally:
-            timer.cancel()
-            timer.join()  # should it be killing, the next job must not meet a process about to die
-        if "document" not in answer and "error" not in answer:
-            self.end()
-        return answer
-
-    def fault(self, source: SourceFile, *, crashed: object) -> CitadelError:
-        """Return why the process ended without an answer."""
-        code = self._process.wait()
-        if self._timed_out:
-            what = f"took longer than {self._limits.seconds:g} seconds to read"
-            remedy = "Raise ingest.parse_seconds, or split the file"
-            return ParseTimeout(what, where=source.path, remedy=remedy)
-        if crashed or self._garbled:
-            return _crashed(source, f"made its parser fail ({crashed or 'no sensible answer'})")
-        if code == -signal.SIGKILL:
-            remedy = "Close other programs, or split the file"
-            return ParseMemory("was given up: the system ran out of memory", where=source.path, remedy=remedy)
-        named = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return _crashed(source, f"made its parser fail ({named})")
-
-    def kill(self) -> None:
-        """Kill the process and what it started."""
-        self.ended = True
-        if self._process.poll() is None:
-            _kill_group(self._process)
-
-    def end(self) -> None:
-        """Let a process that has closed its pipe end by itself, kill it otherwise, and close the pipes."""
-        try:
-            if not self._garbled:
-                self._process.wait(timeout=_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._garbled = True
-        self.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not sent is of no use any more
-                    pipe.close()
-
-    def _kill_for_time(self) -> None:
-        self._timed_out = True
-        self.kill()
-
-
 def _n_chars(parsed: Parsed) -> int:
     return len(parsed.document.text) if parsed.document else 0
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except ProcessLookupError:
-        return
-
-
-def _crashed(source: SourceFile, what: str) -> ParserCrashed:
-    return ParserCrashed(what, where=source.path, remedy="Open it in its program and save it again")

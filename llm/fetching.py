@@ -169,7 +169,7 @@ def _one_request(client: httpx.Client, url: str, *, to: Path, progress: Progress
     # Identity: a compressed answer would make the offsets of a resumed one meaningless.
     with client.stream("GET", url, headers={"Accept-Encoding": "identity", **resume}) as answer:
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            to.unlink()
+            to.unlink(missing_ok=True)
             return False
         _refuse(answer, name)
         if answer.status_code != httpx.codes.PARTIAL_CONTENT:

@@ -9,7 +9,7 @@ import pytest
 
 from app.conversations import TurnState
 from app.jobs import JobState
-from app.ui.render import answer_html, closest_html, place, snippet, sources_html, turn_html, turns_html
+from app.ui.render import answer_html, closest_html, model_name, place, snippet, sources_html, turn_html, turns_html
 from app.ui.reports import documents_html, job_html, kind_of
 from app.ui.source_pane import Passage, passage_html, picture_address
 from core.errors import EmptyQuestion, EncryptedDocument
@@ -179,6 +179,13 @@ def test_model_and_times_stand_under_an_answer() -> None:
     answer = _answer("Yes.", (), (), model="tiny-llama", timings=Timings(first_token_ms=420, total_ms=2900))
     html = turn_html(_turn(stage="finished", text="Yes.", answer=answer), "en")
     assert "tiny-llama · first text 0.4 s, done 2.9 s" in html
+
+
+def test_a_model_is_named_without_its_folder() -> None:
+    assert model_name("/srv/models/tiny.gguf") == model_name("C:\\models\\tiny.gguf") == "tiny.gguf"
+    assert model_name("smollm2-135m-instruct") == "smollm2-135m-instruct"
+    answer = _answer("Yes.", (), (), model="/srv/models/tiny.gguf")
+    assert "/srv" not in turn_html(_turn(stage="finished", text="Yes.", answer=answer), "en")
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,19 @@ import pytest
 from core.errors import CitadelError
 from core.records import Box, Document, SourceFile
 from ingest.builder import DocumentBuilder, ParseOptions
+from ingest.processes import Limits
 from ingest.scan import scan
 from ingest.wire import document_from_json, document_to_json, error_from_json, error_to_json
-from ingest.workers import Limits, Parsed, ParserPool
+from ingest.workers import Parsed, ParserPool
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # What a file says is what its parser does.
 PARSER = """
-import contextlib, ctypes, os, signal, subprocess, sys, time
+import contextlib, ctypes, dataclasses, io, os, signal, subprocess, sys, time
 from core.errors import EncryptedDocument
 from ingest.builder import DocumentBuilder
+from ingest.wire import document_to_json, send
 
 def nest(n):
     return nest(n + 1)
@@ -48,10 +50,14 @@ def parse(path, source, options):
         case "locked": raise EncryptedDocument("asks for a password", where=source.path)
         case "noisy": os.write(1, b"noise" * 50_000); print("noise"); sys.stderr.write("noise" * 50_000)
         case "lie":
+            builder = DocumentBuilder(dataclasses.replace(source, path="another.txt"))
+            builder.add_text("text")
+            send(alias := io.BytesIO(), {"document": document_to_json(builder.build())})
+            lies = {"length": b"\\xff" * 8, "words": b"\\0" * 7 + b"\\5words", "alias": alias.getvalue()}
             for place in range(3, 12):
                 with contextlib.suppress(OSError):
-                    os.write(place, {"length": b"\\xff" * 8, "words": b"\\0" * 7 + b"\\5words"}[text.split()[1]])
-            time.sleep(600)
+                    os.write(place, lies[text.split()[1]])
+            time.sleep(1 if text.split()[1] == "alias" else 600)
         case "grandchild":
             child = subprocess.Popen(["sleep", "600"])
             path.with_suffix(".pid").write_text(str(child.pid))
@@ -164,14 +170,38 @@ def test_what_a_parser_prints_does_not_reach_the_answer(parser: str, sources: Ca
     assert parsed.document.text == "noisy text"
 
 
-@pytest.mark.parametrize("lie", ["lie length", "lie words"])
+@pytest.mark.parametrize("lie", ["lie length", "lie words", "lie alias"])
 def test_an_answer_that_is_none_costs_the_file_alone(
     parser: str, sources: Callable[..., list[SourceFile]], lie: str
 ) -> None:
     """A parser that a file has taken over may write what it likes, such as a length that no memory holds."""
-    bad, good = parse_all(pool_of(parser), sources(lie, "plain"))
+    bad, *_ = parse_all(pool_of(parser), sources(lie))
     assert error_of(bad).code == "parser_crashed"
+    assert bad.source.path == "0.txt"
+
+
+def test_the_file_after_one_that_lied_is_parsed(parser: str, sources: Callable[..., list[SourceFile]]) -> None:
+    _, good = parse_all(pool_of(parser), sources("lie words", "plain"))
     assert good.document is not None
+
+
+def test_a_process_that_cannot_be_started_is_reported_and_nobody_waits(
+    parser: str, sources: Callable[..., list[SourceFile]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*args: object, **options: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("ingest.processes.subprocess.Popen", refusing)
+    codes = [error_of(parsed).code for parsed in parse_all(pool_of(parser), sources("plain", "plain"))]
+    assert codes == ["parser_crashed", "parser_crashed"]
+
+
+def test_a_process_is_replaced_after_many_files(
+    parser: str, sources: Callable[..., list[SourceFile]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.workers._FILES_A_PROCESS", 2)
+    pids = {parsed.document.text for parsed in parse_all(pool_of(parser), sources(*["pid"] * 5)) if parsed.document}
+    assert len(pids) == 3
 
 
 @pytest.mark.parametrize(
@@ -262,7 +292,7 @@ def test_parser_processes_end_with_a_process_that_is_killed(
         "import sys, time, json\n"
         "from core.records import SourceFile\n"
         "from ingest.builder import ParseOptions\n"
-        "from ingest.workers import Limits, ParserPool\n"
+        "from ingest.processes import Limits\nfrom ingest.workers import ParserPool\n"
         "pool = ParserPool(limits=Limits(seconds=600, memory_bytes=2**29, file_bytes=2**30), options=ParseOptions(),\n"
         f"                  n_workers=1, parser={parser!r})\n"
         f"pool.submit({source!r})\n"

@@ -14,11 +14,16 @@ def setup(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     from app.services import Services
 
     started = time.perf_counter()
-    services = Services(loaded.settings, progress=show_progress)
+    settings = loaded.settings
+    services = Services(settings, progress=show_progress)
     services.embedder.encode_query("ready?")
-    print(f"embedder   {loaded.settings.embedder.model}: {services.embedder.engine}")
+    print(f"embedder   {settings.embedder.model}, by {services.embedder.engine}")
     writer = services.writer_model
-    print(f"generator  {loaded.settings.generator.model}: {'quotes alone' if writer is None else writer.engine}")
+    if writer is None:
+        print("generator  none: answers are quotes alone")
+    else:
+        n_tokens = writer.count_tokens("ready?")
+        print(f"generator  {settings.generator.model}, by {settings.generator.backend}: {n_tokens} tokens in 'ready?'")
     services.close()
     print(f"ready in {time.perf_counter() - started:.1f} s")
     return 0

@@ -29,7 +29,7 @@
     const cards = [...turn.querySelectorAll(".card[data-open]")].map((card) => card.dataset.open);
     const addresses = cards.length ? cards : [button.dataset.open];
     opened = { addresses, index: Math.max(0, addresses.indexOf(button.dataset.open)), from: button };
-    document.body.classList.add("has-source");
+    document.getElementById("chat").classList.add("beside-source");
     pane().hidden = false;
     showSource();
     pane().focus({ preventScroll: true });
@@ -40,6 +40,7 @@
     const address = addresses[index];
     const body = pane().querySelector(".pane-body");
     pane().querySelector(".pane-count").textContent = addresses.length > 1 ? `${index + 1} / ${addresses.length}` : "";
+    for (const button of pane().querySelectorAll("[data-step]")) button.hidden = addresses.length < 2;
     pane().querySelector('[data-step="-1"]').disabled = index === 0;
     pane().querySelector('[data-step="1"]').disabled = index === addresses.length - 1;
     for (const marked of document.querySelectorAll("[data-open].is-open")) marked.classList.remove("is-open");
@@ -76,8 +77,9 @@
     });
     picture.addEventListener("load", () => {
       const page = picture.parentElement;
-      const first = page === body.querySelector(".page");
-      if (first) body.scrollTop = page.offsetTop + Number(page.dataset.top) * page.clientHeight - body.clientHeight / 3;
+      const mark = page.offsetTop + Number(page.dataset.top) * page.clientHeight;
+      const hidden = mark > body.clientHeight * 0.85;
+      if (hidden && page === body.querySelector(".page")) body.scrollTop = mark - body.clientHeight / 3;
     });
   }
 
@@ -91,7 +93,7 @@
   function closeSource() {
     if (!pane() || pane().hidden) return;
     pane().hidden = true;
-    document.body.classList.remove("has-source");
+    document.getElementById("chat").classList.remove("beside-source");
     for (const marked of document.querySelectorAll("[data-open].is-open")) marked.classList.remove("is-open");
     if (opened.from && opened.from.isConnected) opened.from.focus();
   }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 from app.conversations import TurnState
 from app.texts import count, duration, explain, say
@@ -48,6 +48,11 @@ def place(locator: Locator, language: Language) -> str:
 def file_name(path: str) -> str:
     """Return the last part of a source's path, on one line."""
     return printable(PurePosixPath(path).name or path, limit=80)
+
+
+def model_name(model: str) -> str:
+    """Return a model's name without the folders it lies in."""
+    return PureWindowsPath(model).name or model
 
 
 def snippet(text: str, *, limit: int = SNIPPET_CHARS) -> str:
@@ -213,7 +218,7 @@ def _foot(turn: TurnState, language: Language) -> str:
         timings = turn.answer.timings
         if turn.answer.model:
             quotes = turn.answer.model == "quotes"
-            facts.append(say("answer.quotes", language) if quotes else escaped(turn.answer.model))
+            facts.append(say("answer.quotes", language) if quotes else escaped(model_name(turn.answer.model)))
         if timings.total_ms:
             first, total = (duration(ms / 1000, language) for ms in (timings.first_token_ms, timings.total_ms))
             facts.append(say("answer.times", language, first=first, total=total))

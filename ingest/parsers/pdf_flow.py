@@ -13,8 +13,10 @@ from core.records import SectionKind
 from ingest.parsers.pdf_layout import Row, Segment, is_chinese
 
 _LIST = re.compile(
-    r"(?:[•▪■□●○◦‣➢✓❖·*]|[–—-](?=\s)|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5})[.)](?=\s)|[（(][一二三四五六七八九十\d]+[）)])"
+    r"[•▪■□●○◦‣➢✓❖·*]|[–—-](?=\s)|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5})[.)](?=\s)|\d{1,2}[.．、](?=[\u3400-\u9fff])"
+    r"|[（(][一二三四五六七八九十\d]+[）)]"
 )
+_NAMED_VALUE = re.compile(r"[^\s:：。.,，][^:：。.!?]{0,30}[:：]\s?\S")
 _LEADER = re.compile(r"(?:\s?[.·…_]){4,}\s*")
 _LEADS = re.compile(r"(?:[.·…_]\s?){4,}\s*[\divxlc]+$")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’」』）)\]]*$")
@@ -123,16 +125,20 @@ def _joined(lines: Sequence[str], vocabulary: Vocabulary) -> tuple[str, list[tup
     return text, ranges
 
 
-def paragraphs(rows: Sequence[Row], vocabulary: Vocabulary) -> list[Paragraph]:
-    """Part the rows of running text of one region into paragraphs and list items."""
+def paragraphs(rows: Sequence[Row], vocabulary: Vocabulary, *, exact_sizes: bool = True) -> list[Paragraph]:
+    """Part the rows of running text of one region into paragraphs and list items.
+
+    Sizes measured from a picture are not exact: a line without tall letters seems smaller than its neighbours.
+    """
     if not rows:
         return []
     left, right = min(row.x0 for row in rows), max(row.x1 for row in rows)
     pitches = [b.y1 - a.y1 for a, b in pairwise(rows)]
     usual = median(pitches) if len(pitches) >= 3 else 0.0
+    slack = 0.12 if exact_sizes else 0.4
     groups: list[list[Row]] = [[rows[0]]]
     for above, row in pairwise(rows):
-        if _parts(above, row, groups[-1], left=left, right=right, usual=usual):
+        if _parts(above, row, groups[-1], left=left, right=right, usual=usual, slack=slack):
             groups.append([row])
         else:
             groups[-1].append(row)
@@ -144,7 +150,9 @@ def _paragraph(rows: list[Row], vocabulary: Vocabulary) -> Paragraph:
     return Paragraph(rows, text, ranges, "list" if _LIST.match(text) else "paragraph")
 
 
-def _parts(above: Row, row: Row, group: Sequence[Row], *, left: float, right: float, usual: float) -> bool:
+def _parts(
+    above: Row, row: Row, group: Sequence[Row], *, left: float, right: float, usual: float, slack: float
+) -> bool:
     """Whether a new paragraph begins at ``row``."""
     a, b = above.segments[0], row.segments[0]
     pitch, size = row.y1 - above.y1, max(a.size, b.size)
@@ -152,11 +160,13 @@ def _parts(above: Row, row: Row, group: Sequence[Row], *, left: float, right: fl
         return True
     if _LEADS.search(above.text):
         return True
-    if abs(a.size - b.size) > 0.12 * size or a.bold != b.bold or _LIST.match(row.text):
+    if abs(a.size - b.size) > slack * size or a.bold != b.bold or _LIST.match(row.text):
         return True
     width = right - left
     room = right - above.x1
     text = above.text
+    if room > 0.1 * width and _NAMED_VALUE.match(text) and _NAMED_VALUE.match(row.text):
+        return True
     if _SENTENCE_END.search(text):
         if room > 0.2 * width:
             return True
@@ -207,3 +217,13 @@ def heading_level(paragraph: Paragraph, fonts: Fonts, *, exact_sizes: bool) -> i
         return 5
     is_capitals = text.isupper() and not n_chinese and len(text) >= 5 and len(paragraph.rows) <= 2
     return 5 if is_capitals and exact_sizes and len(text.split()) >= 2 else 0
+
+
+def numbered_heading_level(paragraph: Paragraph, after: Paragraph | None) -> int:
+    """Return the depth of a heading that only its number tells from the text below it, 0 when it is none."""
+    numbered = _NUMBERED.match(paragraph.text)
+    text = paragraph.text
+    if not numbered or after is None or len(paragraph.rows) > 1 or len(text) > 70 or _SENTENCE_END.search(text):
+        return 0
+    follows = not _NUMBERED.match(after.text) and not _LIST.match(after.text) and len(after.text) > len(text)
+    return 2 + numbered.group(1).count(".") if follows else 0

@@ -10,7 +10,15 @@ from core.records import Box
 from ingest.builder import CELL_SEPARATOR, DocumentBuilder
 from ingest.ocr import Recognition, turn_box_back
 from ingest.parsers.pdf_edges import EdgeLine
-from ingest.parsers.pdf_flow import Fonts, Paragraph, Vocabulary, heading_level, paragraphs, rejoined
+from ingest.parsers.pdf_flow import (
+    Fonts,
+    Paragraph,
+    Vocabulary,
+    heading_level,
+    numbered_heading_level,
+    paragraphs,
+    rejoined,
+)
 from ingest.parsers.pdf_layout import Row, Rule, Segment, Word, regions_of, segments_of
 from ingest.parsers.pdf_tables import Table, drawn_tables, parted
 
@@ -111,8 +119,9 @@ class PageWriter:
         blocks = self._blocks(page, segments)
         self._open_outline(page, blocks)
         items: list[Paragraph] = []
-        for block in blocks:
-            if isinstance(block, Paragraph) and block.kind == "list" and not self._level(page, block):
+        for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+            level = self._level(page, block, after) if isinstance(block, Paragraph) else 0
+            if isinstance(block, Paragraph) and block.kind == "list" and not level:
                 items.append(block)
                 continue
             self._add_list(page, items)
@@ -120,7 +129,7 @@ class PageWriter:
             if isinstance(block, Table):
                 self._add_table(page, block)
             else:
-                self._add_paragraph(page, block)
+                self._add_paragraph(page, block, level)
         self._add_list(page, items)
         self._add_sideways(page)
         for line in running:
@@ -141,7 +150,7 @@ class PageWriter:
                     if isinstance(block, Table):
                         blocks.append(block)
                         continue
-                    for paragraph in paragraphs(block, self.vocabulary):
+                    for paragraph in paragraphs(block, self.vocabulary, exact_sizes=page.exact_sizes):
                         last = blocks[-1] if blocks and first else None
                         joined = rejoined(last, paragraph, self.vocabulary) if isinstance(last, Paragraph) else None
                         if joined is not None:
@@ -160,10 +169,9 @@ class PageWriter:
                 self.builder.set_heading(title, level=level)
                 self._outline_level = level
 
-    def _add_paragraph(self, page: PageContent, paragraph: Paragraph) -> None:
+    def _add_paragraph(self, page: PageContent, paragraph: Paragraph, level: int) -> None:
         if not any(map(str.isalnum, paragraph.text)):
             return  # strokes and signs of a drawing
-        level = self._level(page, paragraph)
         if not level:
             self._add_plain(page, paragraph)
             return
@@ -171,13 +179,15 @@ class PageWriter:
             self._take_title(paragraph, level)
         self.builder.add_heading(paragraph.text, level=level, boxes=_line_boxes(page, paragraph))
 
-    def _level(self, page: PageContent, paragraph: Paragraph) -> int:
+    def _level(self, page: PageContent, paragraph: Paragraph, after: Paragraph | Table | None) -> int:
+        """Return the depth of the heading that a paragraph is, by the outline, its font or its number; 0: none."""
         bare = _bare(paragraph.text)
         for level, title in page.outline:
             if bare and _bare(title) == bare:
                 self._outline_level = level
                 return level
         level = heading_level(paragraph, self.fonts, exact_sizes=page.exact_sizes)
+        level = level or numbered_heading_level(paragraph, after if isinstance(after, Paragraph) else None)
         return max(level, self._outline_level + 1) if level and self._outline_level else level
 
     def _take_title(self, paragraph: Paragraph, level: int) -> None:
