@@ -137,7 +137,7 @@ def _is_heading(text: str, hit: Hit) -> bool:
 
 
 class Rarity:
-    """How much a term tells among the retrieved passages: BM25's idf over them."""
+    """How much a term tells among the retrieved passages: BM25's idf over them, a term of none as one of a single one."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._n = len(texts)
@@ -146,7 +146,7 @@ class Rarity:
             self._frequency.update(content_terms(text))
 
     def __call__(self, term: str) -> float:
-        frequency = self._frequency[term]
+        frequency = max(1, self._frequency[term])
         return math.log(1 + (self._n - frequency + 0.5) / (frequency + 0.5))
 
     def share(self, wanted: frozenset[str], held: frozenset[str]) -> float:

@@ -214,9 +214,8 @@ _CHINESE_NUMERAL = re.compile(f"[{_CHINESE_DIGITS}十百千]+")
 
 def content_terms(text: str) -> frozenset[str]:
     """Return the terms of ``text`` that carry meaning: no function words, Chinese by bigrams, numbers by value."""
-    normal = unicodedata.normalize("NFKC", text)
     words: set[str] = set()
-    for match in _WORD.finditer(normal):
+    for match in _WORD.finditer(_folded(text)):
         word = match.group().lower()
         if _CJK_CHAR.match(word):
             words.update(_chinese_content(word))

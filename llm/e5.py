@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import ModelDamaged
+from llm.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -257,9 +258,10 @@ def write_folder(packed: PackedE5, folder: Path) -> None:
     """
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+    quiet_transformers()
     shape = packed.shape
     config = BertConfig(
         vocab_size=shape.vocabulary,

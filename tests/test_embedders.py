@@ -25,12 +25,12 @@ from llm.embedders.base import BATCH_ROWS, LENGTH_STEP, batches, padded
 from llm.embedders.int8 import map_words
 
 HIDDEN, LAYERS, FEED_FORWARD = 64, 2, 128
-PIECES = (
-    ["<s>", "<pad>", "</s>", "<unk>", ",", ".", "▁"]
-    + list("abcdefghijklmnopqrstuvwxyz0123456789～你好世界和平阀锅炉:?")
-    + ["▁query", "▁passage", "▁the", "▁hello", "▁world", "你好", "世界", "▁pump"]
-    + ["<mask>"]
-)
+PIECES = [
+    *("<s>", "<pad>", "</s>", "<unk>", ",", ".", "▁"),
+    *"abcdefghijklmnopqrstuvwxyz0123456789～你好世界和平阀锅炉:?",
+    *("▁query", "▁passage", "▁the", "▁hello", "▁world", "你好", "世界", "▁pump"),
+    "<mask>",
+]
 RULES = {"\n": " ", "\t": " ", "\x01": "", "\u3000": " ", "ﬁ": "fi", "Ａ": "A", "\u200b": " "}
 TEXTS = [
     "hello world",
@@ -352,7 +352,7 @@ def test_the_default_model_finds_across_languages_on_every_engine(models_dir: Pa
         "员工每年享有十五天带薪年假，入职满一年后可以使用。",
         "Visitors park behind building C; a ticket is handed out at the reception.",
     ]
-    questions = {"How long is the pump under guarantee?": 0, "年假有多少天？": 1, "访客可以在哪里停车？": 2}
+    questions = {"How long is the pump under guarantee?": 0, "年假有多少天？": 1, "Where do guests park?": 2}
     found = {}
     for engine in ENGINES:
         embedder = open_embedder(EmbedderSettings(engine=engine, threads=2), models_dir)

@@ -16,6 +16,7 @@ from core.errors import BackendFailed, BackendUnavailable, ModelDamaged, ModelMi
 from core.settings import GeneratorSettings
 from llm.backends.base import GroundedChatModel, Request, until_stop
 from llm.backends.model_files import Progress, find_gguf
+from llm.quiet import quiet_transformers
 from llm.templates import TEMPLATES, ChatTemplate, render, template_for
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ def _load(folder: Path, options: dict[str, str], settings: GeneratorSettings) ->
         raise BackendUnavailable("transformers is not installed", where="generator.backend", remedy=remedy) from error
     from llm.embedders.torch_engine import computes_bfloat16
 
+    quiet_transformers()
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
     dtype = torch.bfloat16 if computes_bfloat16() and settings.load_bits == "as-stored" else torch.float32
     if options and settings.load_bits == "4":

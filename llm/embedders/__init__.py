@@ -59,7 +59,7 @@ def open_embedder(settings: EmbedderSettings, models_dir: Path, progress: Progre
 def prepare_embedder(settings: EmbedderSettings, models_dir: Path, progress: Progress | None = None) -> ModelFolder:
     """Return the model's folder, unpacked and with its int8 graph where OpenVINO and NNCF are installed."""
     if is_registered(settings.model):
-        return _unpacked(settings.model, models_dir, progress)
+        return _unpacked(settings.model, models_dir, progress, engine=settings.engine)
     path = Path(settings.model).expanduser()
     if not (path / "config.json").is_file():
         remedy = f"Name a sentence-transformers folder, or one of: {', '.join(MODELS)}"
@@ -73,7 +73,7 @@ def _open(engine: str, folder: ModelFolder, threads: int) -> Embedder:
     return opened
 
 
-def _unpacked(name: str, models_dir: Path, progress: Progress | None) -> ModelFolder:
+def _unpacked(name: str, models_dir: Path, progress: Progress | None, *, engine: str) -> ModelFolder:
     packed = resolve(name, models_dir, lambda done, total: progress(name, done, total) if progress else None)
     place = models_dir / (name if name in MODELS else packed.stem)
     sha256 = MODELS[name].sha256 if name in MODELS else sha256_of(packed)
@@ -83,7 +83,7 @@ def _unpacked(name: str, models_dir: Path, progress: Progress | None) -> ModelFo
             if _made_of(place) != made_of:
                 _unpack(packed, place, made_of=made_of)
     folder = read_folder(place, sha256=sha256)
-    if not (place / "int8").is_dir():
+    if engine != "torch" and not (place / "int8").is_dir():
         with exclusive(place):
             _quantize(folder)
     return folder

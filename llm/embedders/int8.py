@@ -87,8 +87,9 @@ def map_words(path: Path) -> npt.NDArray[Any]:
             (n_header,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(n_header, 1 << 24)))
         name = next(each for each in header if each.endswith(_WORDS))
-        begin, end = header[name]["data_offsets"]
-        if path.stat().st_size < 8 + n_header + end:
+        begin = header[name]["data_offsets"][0]
+        whole = max(each["data_offsets"][1] for label, each in header.items() if label != "__metadata__")
+        if path.stat().st_size < 8 + n_header + whole:
             raise ValueError("the file ends early")
         dtype, shape = _DTYPES[header[name]["dtype"]], tuple(header[name]["shape"])
         return np.memmap(path, dtype, "r", offset=8 + n_header + begin, shape=shape)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from llm.embedders import references
 from llm.embedders.base import ModelFolder, padded, read_tokenizer
 from llm.embedders.calibration import passages
 from llm.embedders.int8 import GRAPH, LOWEST_COSINE, map_words
+from llm.quiet import quiet_conversion, quiet_transformers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def write_graph(folder: ModelFolder, to: Path) -> None:
     import nncf
     import openvino
 
-    with _quiet(nncf):
+    with quiet_conversion():
         graph = nncf.quantize(
             _float_graph(folder),
             nncf.Dataset(list(_calibration(folder))),
@@ -91,6 +91,8 @@ def _encoder(folder: ModelFolder) -> Any:
     import torch
     from transformers import AutoModel
 
+    quiet_transformers()
+
     class Encoder(torch.nn.Module):
         """Word vectors and mask -> unit vectors, by the mean over the words that are there."""
 
@@ -120,13 +122,3 @@ def _calibration(folder: ModelFolder) -> Iterator[dict[str, Any]]:
         prefix = folder.query_prefix if number % 4 == 0 else folder.passage_prefix
         ids, mask = padded([tokenizer.encode(prefix + text).ids[: folder.max_tokens]], limit=folder.max_tokens)
         yield {"words": words[ids].astype(np.float32), "mask": mask}
-
-
-@contextmanager
-def _quiet(nncf: Any) -> Iterator[None]:
-    """Keep NNCF's progress bars and tables off the terminal."""
-    nncf.set_log_level(logging.ERROR)
-    try:
-        yield
-    finally:
-        nncf.set_log_level(logging.INFO)

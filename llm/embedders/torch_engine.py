@@ -11,6 +11,7 @@ import numpy as np
 from core.errors import BackendFailed, BackendUnavailable, ModelDamaged
 from core.interfaces import Vectors
 from llm.embedders.base import Embedder, Integers, ModelFolder
+from llm.quiet import quiet_transformers
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class TorchEmbedder(Embedder):
         except (ImportError, OSError) as error:
             remedy = "Install the requirements, or set embedder.engine to openvino"
             raise BackendUnavailable("torch is not installed", where="embedder.engine", remedy=remedy) from error
+        quiet_transformers()
         torch.set_num_threads(threads or os.cpu_count() or 1)
         self.bfloat16 = computes_bfloat16() if bfloat16 is None else bfloat16
         dtype = torch.bfloat16 if self.bfloat16 else torch.float32
@@ -49,7 +51,7 @@ class TorchEmbedder(Embedder):
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(self._model.get_sentence_embedding_dimension() or self.folder.dimension)
+        return int(self._model.get_embedding_dimension() or self.folder.dimension)
 
     def _forward(self, ids: Integers, mask: Integers) -> Vectors:
         import torch
