@@ -34,6 +34,15 @@ class Box:
     start: int
     end: int
 
+    def narrowed(self, *, start: int, end: int) -> Box:
+        """Return the part of a line's box that shows ``[start, end)``, taking its characters to be of one width."""
+        first, last = max(start, self.start), min(end, self.end)
+        if (first, last) == (self.start, self.end) or self.x1 - self.x0 < self.y1 - self.y0:
+            return self
+        step = (self.x1 - self.x0) / (self.end - self.start)
+        x0 = self.x0 + (first - self.start) * step
+        return replace(self, x0=x0, x1=x0 + (last - first) * step, start=first, end=last)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locator:
@@ -58,7 +67,7 @@ class Locator:
         """Return this locator for the sub-range ``[start, end)``, with the boxes and pages that overlap it."""
         if not self.start <= start <= end <= self.end:
             raise ValueError(f"[{start}, {end}) is not inside [{self.start}, {self.end})")
-        boxes = tuple(box for box in self.boxes if box.start < end and start < box.end)
+        boxes = tuple(box.narrowed(start=start, end=end) for box in self.boxes if box.start < end and start < box.end)
         page, page_end = self.page, self.page_end
         if boxes:
             page, page_end = min(box.page for box in boxes), max(box.page for box in boxes)

@@ -15,9 +15,9 @@ from ingest.chunking import split
 from ingest.reports import FileReport, Status
 from ingest.storable import storable_name
 
-# Chunks of many files are embedded in order of length, so that little of a batch is padding. A wider window pads less,
-# but a killed ingest loses the window's work.
-_WINDOW_CHUNKS = 192
+# Chunks of many files are embedded in order of length, so that little of a batch is padding. A wider window pads a few
+# hundredths less, but a killed ingest loses the window's work.
+_WINDOW_CHUNKS = 96
 _BATCH_TOKENS = 3072  # about half a second on two cores, which is how soon an ingest can be stopped
 _BATCH_CHUNKS, _BATCH_STEP = 64, 8  # embedders work in eights: no batch leaves a part of one over
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+from unicodedata import east_asian_width
 
 from core.errors import CitadelError, printable
 
@@ -121,11 +122,17 @@ class IngestReport:
 def format_line(report: FileReport) -> str:
     """Return one line of plain text about a file, safe on a terminal whatever the file is called."""
     name = printable(report.path, limit=_PATH_WIDTH)
-    line = f"{report.status:<9} {name:<{_PATH_WIDTH}}"
+    line = f"{report.status:<9} {_padded(name, _PATH_WIDTH)}"
     if report.status in ("added", "replaced"):
         line += f" {report.n_chunks:>6,} chunks {report.seconds:>7.1f} s"
     said = report.error.removeprefix(f"{printable(report.path)}: ") if report.error else "; ".join(report.notes)
     return f"{line}  {printable(said, limit=400)}".rstrip()
+
+
+def _padded(text: str, width: int) -> str:
+    """Fill up to a width on a terminal, where a Chinese character takes two places."""
+    n_places = sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+    return text + " " * (width - n_places)
 
 
 def format_progress(progress: Progress) -> str:

@@ -396,10 +396,10 @@ with Store.open({data!r}, writer=True) as store:
 
 def test_a_killed_ingest_loses_nothing_that_it_acknowledged_and_is_gone_on_with(tmp_path: Path) -> None:
     folder = tmp_path / "shelf"
-    write(folder, {f"{n:02}.txt": f"Text {n} says this. " * (300 if n % 5 else 2000) for n in range(40)})
+    write(folder, {f"{n:02}.txt": f"Text {n} says this. " * (300 if n % 5 else 1200) for n in range(32)})
     code = INGEST.format(root=str(ROOT), tests=str(ROOT / "tests"), data=str(tmp_path / "data"), folder=str(folder))
     acknowledged: set[str] = set()
-    for kill_after in (1, 9, 20):
+    for kill_after in (1, 6, 12):
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         n_added = 0
@@ -422,7 +422,7 @@ def test_a_killed_ingest_loses_nothing_that_it_acknowledged_and_is_gone_on_with(
     with Store.open(tmp_path / "data", writer=True) as store:
         report = Pipeline(store, HashingEmbedder(), SETTINGS).ingest([folder], collection="c")
         by_status = statuses(report)
-        assert len(by_status) == 40
+        assert len(by_status) == 32
         assert all(by_status[path] == "unchanged" for path in acknowledged)
         texts = stored_texts(store)
         assert {path: text.strip() for path, text in texts.items()} == {
@@ -576,7 +576,7 @@ def test_many_passages_are_stored_in_few_transactions(
     file = passages(tmp_path / "p.jsonl", [{"id": f"p{n}", "text": f"Text {n}."} for n in range(500)])
     ingest_passages(Pipeline(store, HashingEmbedder(), SETTINGS), file, collection="c")
     assert sum(sizes) == 500
-    assert len(sizes) <= 5
+    assert len(sizes) <= 10
 
 
 def test_passages_and_files_leave_one_another_alone(tmp_path: Path, store: Store, pipeline: Pipeline) -> None:
@@ -610,6 +610,14 @@ def test_a_report_reads_as_one_line_a_file_and_their_sum() -> None:
     assert second.split(maxsplit=2) == ["failed", "two\\nlines.txt", "has no bytes."]
     assert third.split() == ["removed", "old.txt"]
     assert last == "1 added, 1 removed, 1 failed; 1,200 chunks in 1 min 15 s"
+
+
+def test_chinese_names_keep_the_columns_in_line() -> None:
+    plain, chinese = (
+        format_line(FileReport(path=path, status="added", n_chunks=3)) for path in ("abcd.txt", "手册.txt")
+    )
+    assert len(plain) == len(chinese) + 2
+    assert plain.split()[2:] == chinese.split()[2:]
 
 
 def test_a_report_as_json_says_everything(pipeline: Pipeline, folder: Path) -> None:

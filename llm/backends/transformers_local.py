@@ -159,14 +159,15 @@ def _load(folder: Path, options: dict[str, str], settings: GeneratorSettings) ->
         raise ModelUnfit("a GGUF file cannot be loaded in 4 bits here", where=options["gguf_file"], remedy=remedy)
     extra = _four_bits(torch) if settings.load_bits == "4" else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, **options)
-        model: Any = (
-            _from_gguf(folder / options["gguf_file"], dtype)
-            if options
-            else AutoModelForCausalLM.from_pretrained(
+        tokenizer: Any
+        model: Any
+        if options:
+            tokenizer, model = load_gguf(folder / options["gguf_file"], dtype)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
                 str(folder), dtype=dtype, local_files_only=True, use_safetensors=True, **extra
             )
-        )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         where = options.get("gguf_file") or folder.name
         what = f"cannot be loaded ({_first_line(error)})"
@@ -175,10 +176,13 @@ def _load(folder: Path, options: dict[str, str], settings: GeneratorSettings) ->
     return tokenizer, _eight_bits(torch, model) if settings.load_bits == "8" else model
 
 
-def _from_gguf(path: Path, dtype: Any) -> Any:
-    """Load a GGUF's weights; ``from_pretrained`` would ask for accelerate, which nothing else here needs."""
+def load_gguf(path: Path, dtype: Any) -> tuple[Any, Any]:
+    """Return the tokenizer and torch model of a checked GGUF file, its weights unpacked to ``dtype``.
+
+    ``AutoModelForCausalLM.from_pretrained`` would ask for accelerate, which nothing else here needs.
+    """
     import torch
-    from transformers import AutoConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
     from transformers import modeling_gguf_pytorch_utils as gguf_weights
 
     kind: Any = LlamaForCausalLM
@@ -192,7 +196,8 @@ def _from_gguf(path: Path, dtype: Any) -> Any:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     model = kind(config).to(dtype)
     model.load_state_dict(weights, strict=True, assign=True)
-    return model
+    tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
+    return tokenizer, model.eval()
 
 
 def _four_bits(torch: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class TorchEmbedder(Embedder):
         super().__init__(folder)
         try:
             import torch
+            from safetensors import SafetensorError
             from sentence_transformers import SentenceTransformer
         except (ImportError, OSError) as error:
             remedy = "Install the requirements, or set embedder.engine to openvino"
@@ -42,7 +43,7 @@ class TorchEmbedder(Embedder):
             self._model: Any = SentenceTransformer(
                 str(folder.path), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype}
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             remedy = "Delete the folder and run the set-up again, or name another in embedder.model"
             what = f"cannot be loaded ({str(error).splitlines()[0][:160]})"
             raise ModelDamaged(what, where=folder.path.name, remedy=remedy) from error

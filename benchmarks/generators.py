@@ -1,0 +1,98 @@
+"""What the default generator costs in each number format: reading, writing, perplexity, disk; the carried file is 1.00.
+
+``python -m benchmarks.generators [--data ../shared/data] [--models data/models] [--lines 200] [--rounds 3]``
+
+Reading is the time to the first token of a prompt of about 600 tokens that shares no beginning with another; writing is
+64 tokens after that; both are the best of the rounds, the formats in turn. Perplexity is that of the file's weights,
+computed in float32, on English paragraphs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from llm.backends.llamacpp import Engine
+from llm.backends.transformers_local import load_gguf
+from llm.gguf_files import NumberFormat, read_gguf, requantize
+from llm.registry import no_progress, resolve
+
+MODEL = "smollm2-135m-instruct"
+FORMATS: tuple[NumberFormat, ...] = ("Q8_0", "Q4_0")
+N_PROMPT, N_WRITTEN = 600, 64
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--models", type=Path, default=Path("data/models"))
+    parser.add_argument("--lines", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    rows = [json.loads(line) for line in (options.data / "train/boolq.jsonl").open(encoding="utf-8")]
+    lines = [str(row.get("passage") or row.get("context")) for row in rows][: options.lines]
+    carried = resolve(MODEL, options.models)
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"Q4_1 as carried": carried}
+        for number_format in FORMATS:
+            files[number_format] = Path(folder) / f"{number_format}.gguf"
+            requantize(carried, files[number_format], number_format=number_format, progress=no_progress)
+        speeds = measure_speeds(files, lines, rounds=options.rounds)
+        losses = {name: perplexity(path, lines) for name, path in files.items()}
+        first = next(iter(files))
+        print(
+            f"{'format':18}{'MB':>6}{'reads tok/s':>13}{'ratio':>7}{'writes tok/s':>14}{'perplexity':>12}{'ratio':>8}"
+        )
+        for name, path in files.items():
+            reads, writes = speeds[name]
+            size = path.stat().st_size / 1e6
+            loss = losses[name] / losses[first]
+            ratio = reads / speeds[first][0]
+            print(f"{name:18}{size:6.0f}{reads:13.0f}{ratio:7.2f}{writes:14.1f}{losses[name]:12.3f}{loss:8.4f}")
+        print(f"n = {len(lines)} paragraphs, {options.rounds} rounds")
+
+
+def measure_speeds(files: dict[str, Path], lines: list[str], *, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return the best (tokens read a second, tokens written a second) of each file."""
+    engines = {name: Engine(read_gguf(path), n_ctx=2048) for name, path in files.items()}
+    best = dict.fromkeys(files, (0.0, 0.0))
+    for number in range(rounds):
+        for name, engine in engines.items():
+            tokens = engine.tokenize(f"{number} " + " ".join(lines[number * 10 :]), control=False)[:N_PROMPT]
+            started = time.perf_counter()
+            stream = engine.write(tokens, max_tokens=N_WRITTEN, temperature=0)
+            next(stream)
+            first = time.perf_counter()
+            n = sum(1 for _ in islice(stream, N_WRITTEN))
+            writes = n / (time.perf_counter() - first)
+            best[name] = max(best[name][0], N_PROMPT / (first - started)), max(best[name][1], writes)
+    for engine in engines.values():
+        engine.close()
+    return best
+
+
+def perplexity(path: Path, lines: list[str]) -> float:
+    """Return the perplexity of the weights of a file over ``lines``, each on its own."""
+    tokenizer, model = load_gguf(path, torch.float32)
+    total, n_tokens = 0.0, 0
+    for line in lines:
+        ids = torch.tensor([tokenizer(line, add_special_tokens=False)["input_ids"][:512]])
+        if ids.shape[1] < 2:
+            continue
+        with torch.inference_mode():
+            loss = float(model(input_ids=ids, labels=ids).loss)
+        total += loss * (ids.shape[1] - 1)
+        n_tokens += ids.shape[1] - 1
+    return math.exp(total / n_tokens)
+
+
+if __name__ == "__main__":
+    main()
