@@ -152,7 +152,7 @@ class ChatEvents:
 
     def load(self, request: gr.Request) -> Iterator[Update]:
         """Show the conversation of this browser, and go on with the answer that is being written."""
-        yield from self._follow(self._conversation(request, ""), clear=True)
+        yield from self._follow(self._conversation(request, ""), clear=False)
 
     def welcome(self, conversation_id: str, request: gr.Request) -> Any:
         """Show an empty conversation with today's documents."""
