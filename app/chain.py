@@ -48,7 +48,7 @@ _EMPTY: dict[Language, str] = {
 }
 _SEPARATOR: dict[Language, str] = {"en": " ", "zh": ""}
 # A second sentence is quoted when it is nearly as good as the best, in log-odds.
-_SECOND_WITHIN = 0.4
+_SECOND_WITHIN = 1.5
 
 
 class Writer(Protocol):
@@ -61,7 +61,7 @@ class Writer(Protocol):
     def count_tokens(self, text: str) -> int:
         """Count the model's tokens in ``text``."""
 
-    def stream(self, messages: list[BaseMessage]) -> Iterator[object]:
+    def stream(self, messages: list[BaseMessage], /) -> Iterator[object]:
         """Yield message chunks with ``content``."""
 
 
@@ -242,5 +242,5 @@ def _best(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> list[Evidence]:
 
 
 def _to_langchain(message: Message) -> BaseMessage:
-    kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    kinds: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
     return kinds[message.role](content=message.content)

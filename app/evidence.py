@@ -16,13 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.evidence_weights import ANSWERABLE, FEATURES, PICK, Weights
+from app.evidence_weights import ANSWERABLE, ANSWERABLE_FEATURES, FEATURES, PICK, Weights
+from app.rows import header_above, is_header, is_row, readable
 from core.interfaces import PassageEmbedder
 from core.records import Hit
 from core.text import content_terms, detect_language, numbers, sentence_spans
 
 MAX_EMBEDDED_SENTENCES = 32
+_OF_THE_BEST = ("coverage", "near_coverage", "cosine", "codes_missing", "number_lacks", "time_lacks")
 _LONGEST_HEADING = 60
+_SAYS = re.compile(r": |：|=|^\W")  # a label with its value, an assignment, an item of a list
 _ENDS = re.compile(r"[.!?;。！？；][\"'”’)\]]*$")
 _ASKS_NUMBER = re.compile(
     r"\bhow (?:many|much|long|often|far|old|big|fast|large|high|tall|wide|heavy|deep)\b|\bwhat (?:percentage|number|"
@@ -94,11 +97,13 @@ class EvidenceScorer:
             for i, (hit, start, end, text) in enumerate(sentences)
         )
         ranked = tuple(sorted(evidence, key=lambda e: (-e.score, e.hit, e.start)))
-        return Weighed(evidence=ranked, answerable=_sigmoid(_logit(ANSWERABLE, answerable_features(ranked, hits))))
+        return Weighed(
+            evidence=ranked, answerable=_sigmoid(_logit(ANSWERABLE, answerable_features(question, ranked, hits)))
+        )
 
     def _cosines(self, question: str, sentences: Sequence[_Sentence], hits: Sequence[Hit]) -> list[float]:
         query = self._embedder.encode_query(question)
-        texts = [_in_context(hits[hit], text) for hit, _, _, text in sentences]
+        texts = [_in_context(hits[hit], start, text) for hit, start, _, text in sentences]
         vectors = self._embedder.encode_passages(texts)
         return [float(c) for c in np.asarray(vectors @ query)]
 
@@ -117,27 +122,26 @@ def _sentences(hits: Sequence[Hit]) -> list[_Sentence]:
     return found
 
 
-def _in_context(hit: Hit, text: str) -> str:
-    """Return a sentence with the title and headings it stands under, which often name what it is about."""
+def _in_context(hit: Hit, start: int, text: str) -> str:
+    """Return a sentence with the headings, or the names of the columns, that often say what it is about."""
+    if is_row(text):
+        text = readable(text, header_above(hit, start))
     headings = " > ".join(hit.chunk.locator.headings[-2:])
     return f"{headings}\n{text}" if headings else text
 
 
-def _is_heading(text: str, hit: Hit) -> bool:
+def _is_heading(hit: Hit, start: int, text: str) -> bool:
     """Return whether a sentence only names what follows: a heading, or the header row of a table."""
     plain = " ".join(text.split())
     if plain in hit.chunk.locator.headings or plain in hit.chunk.context or plain == hit.title:
         return True
-    if " | " in plain:
-        at = hit.chunk.text.find(text)
-        before = hit.chunk.text[:at].rstrip("\n").rpartition("\n")[2]
-        carried = any(" | " in line for line in hit.chunk.context.split("\n"))
-        return " | " not in before and not (at == 0 and carried) and not _HAS_NUMBER.search(plain)
-    return len(plain) < _LONGEST_HEADING and not _ENDS.search(plain) and ": " not in plain and "：" not in plain
+    if is_row(text):
+        return is_header(hit, start, text)
+    return len(plain) < _LONGEST_HEADING and not _ENDS.search(plain) and not _SAYS.search(plain)
 
 
 class Rarity:
-    """How much a term tells among the retrieved passages: BM25's idf over them, a term of none as one of a single one."""
+    """How much a term tells among the passages: BM25's idf over them; a term of none counts as one of a single one."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._n = len(texts)
@@ -164,10 +168,12 @@ def _lexical_features(
     contexts = [content_terms(f"{hit.title} {hit.source} {hit.chunk.context}") for hit in hits]
     held = [content_terms(text) for _, _, _, text in sentences]
     rows = []
-    for i, (hit, _, _, text) in enumerate(sentences):
+    for i, (hit, start, _, text) in enumerate(sentences):
         # What the headings and the file's name establish, the sentence itself need not say.
         open_terms = wanted - contexts[hit]
         near = held[i] | contexts[hit]
+        if is_row(text):
+            near |= content_terms(header_above(hits[hit], start))
         for j in (i - 1, i + 1):
             if 0 <= j < len(sentences) and sentences[j][0] == hit:
                 near |= held[j]
@@ -184,7 +190,7 @@ def _lexical_features(
             "number_lacks": float(asks_number and not _HAS_NUMBER.search(text)),
             "time_fits": float(asks_time and bool(_HAS_TIME.search(text))),
             "time_lacks": float(asks_time and not _HAS_TIME.search(text)),
-            "is_heading": float(_is_heading(text, hits[hit])),
+            "is_heading": float(_is_heading(hits[hit], start, text)),
             "is_question": float(text.rstrip().endswith(("?", "？"))),
             "log_length": math.log(1 + len(text) * (2 if detect_language(text) == "zh" else 1)),
             "new_terms": min(1.0, len(held[i] - wanted) / 3),
@@ -193,14 +199,33 @@ def _lexical_features(
     return rows
 
 
-def answerable_features(ranked: Sequence[Evidence], hits: Sequence[Hit]) -> list[float]:
-    """Return what tells whether the passages answer: the best sentence's features and its lead over the rest."""
-    best = ranked[0]
-    later = [e.score for e in ranked[1:]]
+def answerable_features(question: str, ranked: Sequence[Evidence], hits: Sequence[Hit]) -> list[float]:
+    """Return what tells whether the passages answer, in the order of ``ANSWERABLE_FEATURES``.
+
+    Args:
+        question: The standalone question.
+        ranked: The evidence, best first.
+        hits: The passages it comes from.
+    """
+    best = dict(zip(FEATURES, ranked[0].features, strict=True))
+    wanted = content_terms(question)
+    held = [content_terms(f"{hit.source} {hit.title} {hit.chunk.embedded_text}") for hit in hits]
+    shares = [len(wanted & terms) / len(wanted) if wanted else 1.0 for terms in held]
+    everywhere = len(wanted & frozenset().union(*held)) / len(wanted) if wanted else 1.0
     dense = [hit.scores.get("dense", 0.8) for hit in hits]
-    agree = max((float("dense" in h.ranks and "sparse" in h.ranks) for h in hits[:1]), default=0.0)
-    lead = best.score - (sum(later) / len(later)) if later else 0.0
-    return [*best.features, max(dense), max(dense) - sum(dense) / len(dense), best.score, lead, agree]
+    fused = [hit.score for hit in hits]
+    values = {
+        **{f"best_{name}": best[name] for name in _OF_THE_BEST},
+        "score": ranked[0].score,
+        "lead": ranked[0].score - sum(e.score for e in ranked) / len(ranked),
+        "dense": max(dense),
+        "dense_lead": max(dense) - sum(dense) / len(dense),
+        "passage_share": max(shares),
+        "all_share": everywhere,
+        "fused": max(fused),
+        "fused_lead": max(fused) - sum(fused) / len(fused),
+    }
+    return [values[name] for name in ANSWERABLE_FEATURES]
 
 
 def _logit(weights: Weights, row: Sequence[float]) -> float:

@@ -30,11 +30,27 @@ FEATURES = (
     "log_length",
     "new_terms",
 )
+ANSWERABLE_FEATURES = (
+    "best_coverage",
+    "best_near_coverage",
+    "best_cosine",
+    "best_codes_missing",
+    "best_number_lacks",
+    "best_time_lacks",
+    "score",
+    "lead",
+    "dense",
+    "dense_lead",
+    "passage_share",
+    "all_share",
+    "fused",
+    "fused_lead",
+)
 PICK = Weights(
     weights=(2.0, 1.0, 2.0, 20.0, 4.0, 1.0, -1.5, 1.0, -1.0, 1.0, -1.0, -2.0, -2.0, 0.2, 1.0),
     bias=0.0,
 )
 ANSWERABLE = Weights(
-    weights=(1.0, 0.0, 4.0, 15.0, 10.0, 0.0, -2.0, 0.0, -0.5, 0.0, -0.5, 0.0, -1.0, 0.0, 0.5, 5.0, 0.0, 0.0, 0.0, 0.3),
+    weights=(1.0, 2.0, 12.0, -2.0, -0.5, -0.5, 0.1, 0.1, 15.0, 20.0, 2.0, 2.0, 0.0, 0.0),
     bias=-25.0,
 )

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.evidence import Evidence, Rarity
+from app.rows import header_above, readable
 from core.records import Citation, Hit, Sentence
 from core.text import content_terms, numbers, sentence_spans
 
@@ -182,33 +183,12 @@ def quote_answer(
     citations = Citations(hits)
     text, sentences = "", []
     for item in evidence:
-        shown = _readable(item, hits[item.hit])
+        shown = readable(" ".join(item.text.split()), header_above(hits[item.hit], item.start))
         start = len(text) + (len(separator) if text else 0)
         text = f"{text}{separator}{shown}" if text else shown
         number = citations.cite(item.hit, item.start, item.end)
         sentences.append(Sentence(start=start, end=len(text), citations=(number,)))
     return text, tuple(sentences), citations.all()
-
-
-def _readable(item: Evidence, hit: Hit) -> str:
-    cells = item.text.split(" | ")
-    if len(cells) < 2:
-        return " ".join(item.text.split())
-    header = _header_above(item, hit).split(" | ")
-    if len(header) != len(cells) or header == cells:
-        return item.text
-    return "; ".join(
-        f"{name.strip()}: {cell.strip()}" for name, cell in zip(header, cells, strict=True) if cell.strip()
-    )
-
-
-def _header_above(item: Evidence, hit: Hit) -> str:
-    """Return the header row of a table's row: the first row of its lines in the passage, or the one in the context."""
-    before = hit.chunk.text[: item.start - hit.chunk.locator.start]
-    block = before[before.rfind("\n\n") + 2 if "\n\n" in before else 0 :]
-    rows = [line for line in block.split("\n") if " | " in line]
-    carried = [line for line in hit.chunk.context.split("\n") if " | " in line]
-    return rows[0] if rows and not ("\n\n" not in before and carried) else (carried[-1] if carried else "")
 
 
 def extended(item: Evidence, hit: Hit) -> Evidence:

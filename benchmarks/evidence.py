@@ -23,13 +23,13 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from app.evaluation import comparable
-from app.evidence import FEATURES, EvidenceScorer, answerable_features
+from app.evidence import FEATURES, Evidence, EvidenceScorer, answerable_features
 from app.evidence_weights import Weights
 from app.knowledge_base import KnowledgeBase
 from core.records import Hit
 
 K = 5
-RIDGE = 1e-3
+RIDGE = 1e-2
 WEIGHTS_FILE = Path("app/evidence_weights.py")
 Array = npt.NDArray[np.float64]
 
@@ -161,14 +161,12 @@ def fit_answerable(train: Sequence[Example], pick: Weights) -> Weights:
 
 def answerable_table(rows: Sequence[Example], pick: Weights) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Return the features of :func:`answerable_features` and the labels."""
-    x = [answerable_features(ranked(e, pick), e.hits) for e in rows]
+    x = [answerable_features(e.question, ranked(e, pick), e.hits) for e in rows]
     return np.array(x), np.array([e.answerable for e in rows])
 
 
-def ranked(e: Example, pick: Weights):  # type: ignore[no-untyped-def]
+def ranked(e: Example, pick: Weights) -> list[Evidence]:
     """Return the evidence of an example ranked by ``pick``."""
-    from app.evidence import Evidence
-
     scores = e.features @ np.array(pick.weights)
     return [
         Evidence(hit=0, start=0, end=0, text="", score=float(scores[i]), features=tuple(e.features[i]))

@@ -36,7 +36,9 @@ class StockIndex:
     """
 
     def __init__(self, model: Path) -> None:
-        self.embeddings = HuggingFaceEmbeddings(model_name=str(model), model_kwargs={"device": "cpu"})
+        # float32, as the model's makers publish it: the float16 in which ours is stored is slow on a processor.
+        how = {"device": "cpu", "model_kwargs": {"dtype": "float32"}}
+        self.embeddings = HuggingFaceEmbeddings(model_name=str(model), model_kwargs=how)
         self.splitter = RecursiveCharacterTextSplitter(chunk_size=CHUNK_CHARS, chunk_overlap=OVERLAP_CHARS)
         self.chunks: list[str] = []
         self.sources: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from indexes.fusion import RANK_OFFSET, by_rank, by_score, spread
+from indexes.fusion import RANK_OFFSET, USUAL_SPREAD, by_rank, by_score, spread
 
 
 def _slots(*slots: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
@@ -67,4 +67,5 @@ def test_spread_is_that_of_the_cosines_and_usual_where_there_are_few() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = (vectors @ vectors.T)[np.triu_indices(100, 1)]
     assert spread(vectors) == pytest.approx(float(cosines.std()), rel=1e-4)
-    assert spread(vectors[:3]) == spread(vectors[:0]) == pytest.approx(0.022)
+    assert spread(vectors[:3]) == spread(vectors[:0]) == USUAL_SPREAD
+    assert spread(np.repeat(vectors[:1], 100, axis=0)) == USUAL_SPREAD

@@ -13,7 +13,9 @@ from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
-from ingest.parsers.pdf_layout import Rule, Word
+from ingest.parsers.pdf_layout import Rule, Word, is_right_to_left
+
+Bounds = tuple[float, float, float, float]
 
 _UNIT = 1_000_000  # FPDF_PageToDevice answers in whole pixels: a page of a million gives fractions to six digits
 _SPACES = frozenset((0x20, 0x09, 0x0A, 0x0D, 0xA0, 0x3000, 0x200B, 0x2028, 0x2029, 0xFEFF, *range(0x2000, 0x200B)))
@@ -53,7 +55,7 @@ class _Frame:
     e: float
     f: float
 
-    def box(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
+    def box(self, left: float, bottom: float, right: float, top: float) -> Bounds:
         x0, y0 = self.a * left + self.c * bottom + self.e, self.b * left + self.d * bottom + self.f
         x1, y1 = self.a * right + self.c * top + self.e, self.b * right + self.d * top + self.f
         return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
@@ -115,13 +117,7 @@ class _WordReader:
                 continue
             left, top, right, bottom = box(rect.left, rect.bottom, rect.right, rect.top)
             if text:
-                height = y1 - y0
-                parted = (
-                    not y0 < (top + bottom) / 2 < y1
-                    or left > x1 + 0.6 * height
-                    or (left < x0 - 0.3 * height and not _right_to_left(char))
-                )
-                if not parted:
+                if self._follows((x0, y0, x1, y1), (left, top, right, bottom), text, char):
                     text += char
                     x0, y0, x1, y1 = min(x0, left), min(y0, top), max(x1, right), max(y1, bottom)
                     continue
@@ -129,6 +125,16 @@ class _WordReader:
             first, text, x0, y0, x1, y1 = i, char, left, top, right, bottom
         if text:
             yield from self._word(text, first, (x0, y0, x1, y1))
+
+    def _follows(self, word: Bounds, box: Bounds, text: str, char: str) -> bool:
+        """Whether a character continues a word: beside its end or, where it runs up or down, at its end."""
+        x0, y0, x1, y1 = word
+        left, top, right, bottom = box
+        height, width = y1 - y0, x1 - x0
+        if y0 < (top + bottom) / 2 < y1:
+            return left <= x1 + 0.6 * height and (left >= x0 - 0.3 * height or is_right_to_left(char))
+        standing = len(text) == 1 or height > width
+        return standing and x0 < (left + right) / 2 < x1 and max(top - y1, y0 - bottom) < 0.6 * width
 
     def _char(self, code: int) -> str:
         """Return the character, ligatures and compatibility radicals resolved; count it when it means nothing."""
@@ -144,19 +150,19 @@ class _WordReader:
             return unicodedata.normalize("NFKC", char)
         return char
 
-    def _word(self, text: str, index: int, box: tuple[float, float, float, float]) -> Iterator[Word]:
+    def _word(self, text: str, index: int, box: Bounds) -> Iterator[Word]:
         x0, y0, x1, y1 = box
         frame = self._frame
         if not text or x1 <= 0 or y1 <= 0 or x0 >= frame.width or y0 >= frame.height:
             return
-        size, upright = y1 - y0, True
+        size, turn = y1 - y0, 0
         if pdfium_c.FPDFText_GetMatrix(self._textpage, index, ctypes.byref(self._matrix)):
             m = self._matrix
             along = (frame.a * m.a + frame.c * m.b, frame.b * m.a + frame.d * m.b)
-            upright = along[0] > 0 and abs(along[1]) < 0.3 * along[0]
+            turn = _turn_for(along)
             scale = (m.c * m.c + m.d * m.d) ** 0.5
             size = pdfium_c.FPDFText_GetFontSize(self._textpage, index) * scale or size
-        yield Word(text, x0, y0, x1, y1, size=size, bold=self._bold(index), upright=upright, index=index)
+        yield Word(text, x0, y0, x1, y1, size=size, bold=self._bold(index), turn=turn, index=index)
 
     def _bold(self, index: int) -> bool:
         if pdfium_c.FPDFText_GetFontWeight(self._textpage, index) >= 600:
@@ -167,8 +173,12 @@ class _WordReader:
         return any(bold in name for bold in _BOLD_NAMES)
 
 
-def _right_to_left(char: str) -> bool:
-    return "\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufefc"
+def _turn_for(along: tuple[float, float]) -> int:
+    """Return the clockwise turn that makes text run to the right which runs along a direction, y counted downwards."""
+    x, y = along
+    if abs(y) < 0.3 * abs(x):
+        return 0 if x > 0 else 180
+    return 90 if y < 0 else 270
 
 
 def read_rules(page: Any) -> list[Rule]:
@@ -274,7 +284,7 @@ def _sides(shape: Any, form: Any, frame: _Frame) -> Iterator[Rule]:
         last = point
 
 
-def _shown(corners: list[tuple[float, float]], matrix: Any, frame: _Frame) -> tuple[float, float, float, float]:
+def _shown(corners: list[tuple[float, float]], matrix: Any, frame: _Frame) -> Bounds:
     if matrix is not None:
         corners = [(matrix.a * x + matrix.c * y + matrix.e, matrix.b * x + matrix.d * y + matrix.f) for x, y in corners]
     (left, bottom), (right, top) = corners

@@ -26,6 +26,8 @@ _SOFT = re.compile(r"([^\W\d_]+)-$")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 _MAX_VOCABULARY = 200_000
 _MAX_HEADING = 160  # characters
+_MAX_NUMBERED = 70  # characters of a heading that only its number tells
+_PLAIN_LEVEL = 6  # of headings in the size of the text, below any that are larger or numbered
 _HEADING_ROWS = 3
 
 
@@ -208,22 +210,30 @@ def heading_level(paragraph: Paragraph, fonts: Fonts, *, exact_sizes: bool) -> i
     larger = ratio >= (1.12 if exact_sizes else 1.45)
     stands_out = larger or (paragraph.bold and fonts.bold_stands_out and ratio > 0.9)
     if numbered := _NUMBERED.match(text):
-        return 2 + numbered.group(1).count(".") if stands_out or text.isupper() else 0
+        return _numbered_level(numbered) if stands_out or text.isupper() else 0
     if _CHINESE_HEADING.match(text) and len(paragraph.rows) == 1 and len(text) <= 30:
-        return 2 if text[0] == "第" else 3
+        return 4 if text[0] != "第" else 3 if "条" in text[:8] else 2
     if larger:
         return 1 if ratio >= 1.7 else 2 if ratio >= 1.35 else 3
     if stands_out and not text.endswith(":"):
-        return 5
+        return _PLAIN_LEVEL
     is_capitals = text.isupper() and not n_chinese and len(text) >= 5 and len(paragraph.rows) <= 2
-    return 5 if is_capitals and exact_sizes and len(text.split()) >= 2 else 0
+    return _PLAIN_LEVEL if is_capitals and exact_sizes and len(text.split()) >= 2 else 0
 
 
-def numbered_heading_level(paragraph: Paragraph, after: Paragraph | None) -> int:
-    """Return the depth of a heading that only its number tells from the text below it, 0 when it is none."""
-    numbered = _NUMBERED.match(paragraph.text)
+def numbered_heading_level(paragraph: Paragraph, after: str) -> int:
+    """Return the depth of a heading that only its number tells from the text below it, 0 when it is none.
+
+    ``after`` is the paragraph below, "" where a table or nothing follows.
+    """
     text = paragraph.text
-    if not numbered or after is None or len(paragraph.rows) > 1 or len(text) > 70 or _SENTENCE_END.search(text):
+    numbered = _NUMBERED.match(text)
+    if not numbered or len(paragraph.rows) > 1 or len(text) > _MAX_NUMBERED or _SENTENCE_END.search(text):
         return 0
-    follows = not _NUMBERED.match(after.text) and not _LIST.match(after.text) and len(after.text) > len(text)
-    return 2 + numbered.group(1).count(".") if follows else 0
+    follows = not _NUMBERED.match(after) and not _LIST.match(after) and len(after) > len(text)
+    return _numbered_level(numbered) if follows else 0
+
+
+def _numbered_level(numbered: re.Match[str]) -> int:
+    """Return 3 for chapters, below the document's title and parts, and one more for each dot."""
+    return 3 + numbered.group(1).count(".")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from core.records import Box
 from ingest.builder import CELL_SEPARATOR, DocumentBuilder
@@ -52,7 +54,15 @@ class PageContent:
     def of_words(
         cls, words: Sequence[Word], rules: Sequence[Rule], *, number: int, size: tuple[float, float]
     ) -> PageContent:
-        """Sort the words of a PDF page into tables with drawn cells, lines, and what stands sideways."""
+        """Sort the words of a PDF page into tables with drawn cells, lines, and what stands sideways.
+
+        A page whose text runs up or down for the most part, such as a wide table on a tall page, is turned.
+        """
+        turn = _main_turn(words)
+        if turn:
+            words = [_turned_word(word, turn=turn, size=size) for word in words]
+            rules = [Rule(*_turned((r.x0, r.y0, r.x1, r.y1), turn=turn, size=size)) for r in rules]
+            size = size if turn == 180 else (size[1], size[0])
         tables, left = drawn_tables(words, rules)
         return cls(
             number=number,
@@ -60,8 +70,9 @@ class PageContent:
             height=size[1],
             segments=segments_of(left),
             tables=tables,
-            sideways=[w for w in left if not w.upright],
+            sideways=[w for w in left if w.turn],
             rules=rules,
+            turn=turn,
         )
 
     @classmethod
@@ -80,7 +91,7 @@ class PageContent:
                     line.x1 * width,
                     line.y1 * height,
                     size=tall * 0.75,
-                    upright=len(line.text) < 2 or tall < 1.8 * (line.x1 - line.x0) * width,
+                    turn=270 if len(line.text) > 1 and tall > 1.8 * (line.x1 - line.x0) * width else 0,
                     index=i * 1000,
                 )
             )
@@ -89,7 +100,7 @@ class PageContent:
             width=width,
             height=height,
             segments=segments_of(words),
-            sideways=[w for w in words if not w.upright],
+            sideways=[w for w in words if w.turn],
             turn=found.turn,
             exact_sizes=False,
         )
@@ -119,7 +130,7 @@ class PageWriter:
         blocks = self._blocks(page, segments)
         self._open_outline(page, blocks)
         items: list[Paragraph] = []
-        for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+        for block, after in zip_longest(blocks, blocks[1:]):
             level = self._level(page, block, after) if isinstance(block, Paragraph) else 0
             if isinstance(block, Paragraph) and block.kind == "list" and not level:
                 items.append(block)
@@ -187,7 +198,7 @@ class PageWriter:
                 self._outline_level = level
                 return level
         level = heading_level(paragraph, self.fonts, exact_sizes=page.exact_sizes)
-        level = level or numbered_heading_level(paragraph, after if isinstance(after, Paragraph) else None)
+        level = level or numbered_heading_level(paragraph, after.text if isinstance(after, Paragraph) else "")
         return max(level, self._outline_level + 1) if level and self._outline_level else level
 
     def _take_title(self, paragraph: Paragraph, level: int) -> None:
@@ -246,6 +257,30 @@ class PageWriter:
                     max(w.y1 for w in run),
                 )
                 self.builder.add_text(text, boxes=[_box(page, bounds, 0, len(text))])
+
+
+def _main_turn(words: Sequence[Word]) -> int:
+    """Return the turn that most of a page's text asks for."""
+    counts: Counter[int] = Counter()
+    for word in words:
+        counts[word.turn] += len(word.text)
+    return max(counts, key=lambda turn: (counts[turn], turn == 0), default=0)
+
+
+def _turned_word(word: Word, *, turn: int, size: tuple[float, float]) -> Word:
+    x0, y0, x1, y1 = _turned((word.x0, word.y0, word.x1, word.y1), turn=turn, size=size)
+    return replace(word, x0=x0, y0=y0, x1=x1, y1=y1, turn=(word.turn - turn) % 360)
+
+
+def _turned(bounds: Bounds, *, turn: int, size: tuple[float, float]) -> Bounds:
+    """Return a box on a page of the given size as it lies once the page is turned clockwise."""
+    x0, y0, x1, y1 = bounds
+    width, height = size
+    if turn == 90:
+        return height - y1, x0, height - y0, x1
+    if turn == 180:
+        return width - x1, height - y1, width - x0, height - y0
+    return y0, width - x1, y1, width - x0
 
 
 def _bare(text: str) -> str:

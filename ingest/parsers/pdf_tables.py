@@ -1,4 +1,4 @@
-"""Find tables in the rows of a page: by the grid that is drawn around cells, or by cells that line up.
+"""Find tables in the rows of a page by cells that line up, as in statements without ruled columns.
 
 A table comes out as rows of cells in the order of its columns. A heading that spans columns is repeated over each of
 them, so that a column's name is whole: "Three Months Ended June 25, 2022".
@@ -111,6 +111,11 @@ def is_number(text: str) -> bool:
     return _NUMBER.match(text) is not None
 
 
+def is_year(text: str) -> bool:
+    """Whether a cell holds a year, which names a column rather than being a value."""
+    return _YEAR.match(text) is not None
+
+
 def _table_at(rows: Sequence[Row], start: int) -> tuple[int, int]:
     """Return the range of rows of the table that starts at ``start``, empty when none does."""
     if len(rows[start].segments) < 2:
@@ -155,14 +160,14 @@ def _is_running_text(row: Row, cells: Sequence[Row]) -> bool:
 
 def _heads_anew(row: Row, cells: Sequence[Row]) -> bool:
     """Whether a row below values names columns again: periods over them, and no label but a unit."""
-    if sum(any(is_number(s.text) and not _YEAR.match(s.text) for s in cell.segments[1:]) for cell in cells) < 2:
+    if sum(any(is_number(s.text) and not is_year(s.text) for s in cell.segments[1:]) for cell in cells) < 2:
         return False
     first = row.segments[0]
     values = row.segments[1:] if first.text.startswith("(") and not is_number(first.text) else row.segments
     second = min(segment.x0 for cell in cells for segment in cell.segments[1:])
     if values is row.segments and first.x0 < second - 2 * first.size:
         return False
-    return all(_YEAR.match(s.text) or (_PERIOD.search(s.text) and not is_number(s.text)) for s in values)
+    return all(is_year(s.text) or (_PERIOD.search(s.text) and not is_number(s.text)) for s in values)
 
 
 def _stands_apart(rows: Sequence[Row], i: int) -> bool:
@@ -253,11 +258,11 @@ def _built(rows: Sequence[Row], rules: Sequence[Rule]) -> Table:
         built = TableRow([cell_text(t) for t in texts], row.x0, row.y0, row.x1, row.y1)
         _add_body(table, built, n_head=n_head)
     if sum(is_right_to_left(row.text) for row in rows) * 2 > len(rows):
-        _reverse(table)
+        reverse(table)
     return table
 
 
-def _reverse(table: Table) -> None:
+def reverse(table: Table) -> None:
     """Put the cells of each row into the order of a script that runs from right to left."""
     for row in table.rows:
         row.cells.reverse()
@@ -288,7 +293,7 @@ def _n_head(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[in
             n += 1
             continue
         values = [s.text for s, over in cells if over != [0]]
-        if any(is_number(v) and not _YEAR.match(v) for v in values):
+        if any(is_number(v) and not is_year(v) for v in values):
             break
         labelled = any(over == [0] for _, over in cells)
         if labelled and not values and n:
@@ -296,7 +301,7 @@ def _n_head(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[in
         if not values and len(spans) > n + 1 and n == 0:
             # A lone label on top: it heads the columns only when the next row does.
             following = [s.text for s, over in spans[n + 1] if over != [0]]
-            if any(is_number(v) and not _YEAR.match(v) for v in following):
+            if any(is_number(v) and not is_year(v) for v in following):
                 break
         n += 1
     has_values = any(is_number(s.text) for cells in spans[n:] for s, over in cells if over != [0])
@@ -339,174 +344,3 @@ def _wraps(above: Sequence[str], cells: Sequence[str]) -> bool:
         # "common stockholders | 3.40" under "Net income per share attributable to"; or a label's end under its values.
         return label[0].islower() and not (values and any(above[1:])) and not above[0].endswith((".", ":"))
     return bool(values) and any(above[1:]) and not any(is_number(v) or v[0].isupper() for v in values)
-
-
-# Tables whose cells are drawn.
-
-_NEAR = 3.5  # points within which rules meet
-_MAX_RULES = 1500  # a page with more is a drawing
-
-
-@dataclass(slots=True)
-class _Grid:
-    xs: list[float]
-    ys: list[float]
-    rules: list[Rule]
-
-
-def drawn_tables(words: Sequence[Word], rules: Sequence[Rule]) -> tuple[list[Table], list[Word]]:
-    """Return the tables whose cells are drawn on the page, and the words that stand in none of them."""
-    tables: list[Table] = []
-    left = list(words)
-    for grid in _grids(rules):
-        inside = [w for w in left if _within(w, grid)]
-        table = _filled_in(grid, inside)
-        if table is not None:
-            tables.append(table)
-            taken = {id(w) for w in inside}
-            left = [w for w in left if id(w) not in taken]
-    return tables, left
-
-
-def _within(word: Word, grid: _Grid) -> bool:
-    x, y = (word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2
-    return grid.xs[0] <= x <= grid.xs[-1] and grid.ys[0] <= y <= grid.ys[-1] and word.upright
-
-
-def _grids(rules: Sequence[Rule]) -> list[_Grid]:
-    level = [r for r in rules if r.level and r.x1 - r.x0 > 8]
-    standing = [r for r in rules if not r.level and r.y1 - r.y0 > 5]
-    if not standing or len(level) < 2 or len(level) + len(standing) > _MAX_RULES:
-        return []
-    grids = []
-    for group in _connected([*level, *standing]):
-        across, down = [r for r in group if r.level], [r for r in group if not r.level]
-        if len(across) < 2 or not down:
-            continue
-        ends = [min(r.x0 for r in across), max(r.x1 for r in across)]
-        xs = _clustered([*((r.x0 + r.x1) / 2 for r in down), *ends])
-        ys = _clustered([*((r.y0 + r.y1) / 2 for r in across), *(r.y0 for r in down), *(r.y1 for r in down)])
-        if len(xs) >= 3 and len(ys) >= 3:
-            grids.append(_Grid(xs, ys, group))
-    return sorted(grids, key=lambda g: (g.ys[0], g.xs[0]))
-
-
-def _connected(rules: list[Rule]) -> list[list[Rule]]:
-    """Group rules that touch, directly or through others."""
-    groups: list[list[Rule]] = []
-    left = list(rules)
-    while left:
-        group, frontier = [], [left.pop()]
-        while frontier:
-            rule = frontier.pop()
-            group.append(rule)
-            touching = [r for r in left if _touch(rule, r)]
-            frontier.extend(touching)
-            found = {id(r) for r in touching}
-            left = [r for r in left if id(r) not in found]
-        groups.append(group)
-    return groups
-
-
-def _touch(a: Rule, b: Rule) -> bool:
-    return a.x0 - _NEAR <= b.x1 and b.x0 - _NEAR <= a.x1 and a.y0 - _NEAR <= b.y1 and b.y0 - _NEAR <= a.y1
-
-
-def _clustered(values: Sequence[float]) -> list[float]:
-    """Return sorted values, those that nearly coincide taken as one."""
-    groups: list[list[float]] = []
-    for value in sorted(values):
-        if groups and value - groups[-1][-1] <= _NEAR:
-            groups[-1].append(value)
-        else:
-            groups.append([value])
-    return [median(group) for group in groups]
-
-
-def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
-    """Put words into the cells of a grid; None when it is a frame or a drawing rather than a table."""
-    n_rows, n_columns = len(grid.ys) - 1, len(grid.xs) - 1
-    owners = _owners(grid)
-    cells: dict[tuple[int, int], list[Word]] = {}
-    for word in words:
-        row = _slot(grid.ys, (word.y0 + word.y1) / 2)
-        column = _slot(grid.xs, (word.x0 + word.x1) / 2)
-        cells.setdefault(owners[row][column], []).append(word)
-    if len({r for r, _ in cells}) < 2 or len({c for _, c in cells}) < 2:
-        return None
-    texts = {at: _cell_lines(inside) for at, inside in cells.items()}
-    bold = {at: all(word.bold for word in inside) for at, inside in cells.items()}
-    if sum(len(" ".join(lines)) for lines in texts.values()) / len(texts) > 300:
-        return None
-    table = Table(has_header=True)
-    x0, x1 = grid.xs[0], grid.xs[-1]
-    for r in range(n_rows):
-        lines = [texts.get((r, c), []) for c in range(n_columns)]
-        if not any(lines):
-            continue
-        depths = {len(cell) for cell in lines if cell}
-        apart = len(depths) == 1 and max(depths) >= 3 and sum(map(bool, lines)) > 1
-        y0, y1 = grid.ys[r], grid.ys[r + 1]
-        n = max(depths) if apart else 1  # rows of values within one drawn row stand line by line
-        for i in range(n):
-            cells_of_row = [(cell[i] if cell else "") if apart else _paragraph(cell) for cell in lines]
-            top, bottom = y0 + (y1 - y0) * i / n, y0 + (y1 - y0) * (i + 1) / n
-            table.rows.append(TableRow([cell_text(text) for text in cells_of_row], x0, top, x1, bottom))
-    _drop_empty_columns(table)
-    top = min(r for r, _ in cells)
-    distinct = all(b for (r, _), b in bold.items() if r == top) and not all(bold.values())
-    values = any(is_number(c) and not _YEAR.match(c) for c in table.rows[0].cells[1:])
-    # Two columns without a distinct first row are names and values, such as a form's.
-    table.has_header = not values and (distinct or len(table.rows[0].cells) > 2)
-    if sum(is_right_to_left(" ".join(lines)) for lines in texts.values()) * 2 > len(texts):
-        _reverse(table)
-    return table
-
-
-def _drop_empty_columns(table: Table) -> None:
-    kept = [i for i in range(len(table.rows[0].cells)) if any(row.cells[i] for row in table.rows)]
-    for row in table.rows:
-        row.cells = [row.cells[i] for i in kept]
-
-
-def _slot(edges: Sequence[float], at: float) -> int:
-    return next((i for i in range(len(edges) - 2, 0, -1) if at >= edges[i]), 0)
-
-
-def _owners(grid: _Grid) -> list[list[tuple[int, int]]]:
-    """Return for each cell the top left cell of the merged cell that it belongs to."""
-    standing = [r for r in grid.rules if not r.level]
-    level = [r for r in grid.rules if r.level]
-    owners: list[list[tuple[int, int]]] = []
-    for r in range(len(grid.ys) - 1):
-        y = (grid.ys[r] + grid.ys[r + 1]) / 2
-        owners.append([])
-        for c in range(len(grid.xs) - 1):
-            x = (grid.xs[c] + grid.xs[c + 1]) / 2
-            if c and not any(
-                abs((s.x0 + s.x1) / 2 - grid.xs[c]) <= _NEAR and s.y0 - 1 <= y <= s.y1 + 1 for s in standing
-            ):
-                owners[r].append(owners[r][c - 1])
-            elif r and not any(
-                abs((s.y0 + s.y1) / 2 - grid.ys[r]) <= _NEAR and s.x0 - 1 <= x <= s.x1 + 1 for s in level
-            ):
-                owners[r].append(owners[r - 1][c])
-            else:
-                owners[r].append((r, c))
-    return owners
-
-
-def _cell_lines(words: Sequence[Word]) -> list[str]:
-    lines: list[list[Word]] = []
-    for word in words:
-        if lines and lines[-1][0].y0 < (word.y0 + word.y1) / 2 < lines[-1][0].y1:
-            lines[-1].append(word)
-        else:
-            lines.append([word])
-    return [joined_words(line) for line in sorted(lines, key=lambda line: line[0].y0)]
-
-
-def _paragraph(lines: Sequence[str]) -> str:
-    from ingest.parsers.pdf_flow import join_lines
-
-    return join_lines(lines)
