@@ -122,8 +122,10 @@ class AnswerChain:
     def _answered(self, inputs: Iterator[_Searched]) -> Iterator[Event]:
         for searched in inputs:
             yield Retrieved(hits=searched.hits)
-            weighed = self._weigh(searched.standalone, searched.hits) if searched.hits else searched.weighed
-            yield from self._told(replace(searched, weighed=weighed))
+            if searched.hits:
+                weighed = self._weigh(searched.standalone, searched.hits, turn=searched.asked.question)
+                searched = replace(searched, weighed=weighed)
+            yield from self._told(searched)
 
     def _told(self, searched: _Searched) -> Iterator[Event]:
         language = detect_language(searched.asked.question)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -77,15 +78,22 @@ class EvidenceScorer:
     def __init__(self, embedder: PassageEmbedder) -> None:
         self._embedder = embedder
 
-    def weigh(self, question: str, hits: Sequence[Hit]) -> Weighed:
-        """Return every sentence of ``hits`` as evidence, best first; ties go to the earlier passage."""
+    def weigh(self, question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
+        """Return every sentence of ``hits`` as evidence, best first; ties go to the earlier passage.
+
+        Args:
+            question: The standalone question.
+            hits: The passages.
+            turn: What was typed, where that is a follow-up: it says what is wanted, and the rest what about.
+        """
+        turn = turn or question
         sentences = _sentences(hits)
         if not sentences:
             return Weighed(evidence=(), answerable=0.0)
         rarity = Rarity([hit.chunk.embedded_text for hit in hits])
-        rows = _lexical_features(question, sentences, hits, rarity)
+        rows = _lexical_features(question, turn, sentences, hits, rarity)
         order = sorted(range(len(rows)), key=lambda i: -_logit(PICK, rows[i]))[:MAX_EMBEDDED_SENTENCES]
-        cosines = self._cosines(question, [sentences[i] for i in order], hits)
+        cosines = self._cosines(question, turn, [sentences[i] for i in order], hits)
         column = FEATURES.index("cosine")
         for i, cosine in zip(order, cosines, strict=True):
             rows[i][column] = cosine
@@ -101,8 +109,11 @@ class EvidenceScorer:
             evidence=ranked, answerable=_sigmoid(_logit(ANSWERABLE, answerable_features(question, ranked, hits)))
         )
 
-    def _cosines(self, question: str, sentences: Sequence[_Sentence], hits: Sequence[Hit]) -> list[float]:
+    def _cosines(self, question: str, turn: str, sentences: Sequence[_Sentence], hits: Sequence[Hit]) -> list[float]:
         query = self._embedder.encode_query(question)
+        if turn != question:
+            query = query + self._embedder.encode_query(turn)
+            query /= np.linalg.norm(query)
         texts = [_in_context(hits[hit], start, text) for hit, start, _, text in sentences]
         vectors = self._embedder.encode_passages(texts)
         return [float(c) for c in np.asarray(vectors @ query)]
@@ -160,17 +171,18 @@ class Rarity:
 
 
 def _lexical_features(
-    question: str, sentences: Sequence[_Sentence], hits: Sequence[Hit], rarity: Rarity
+    question: str, turn: str, sentences: Sequence[_Sentence], hits: Sequence[Hit], rarity: Rarity
 ) -> list[list[float]]:
     wanted = content_terms(question)
+    own = content_terms(turn) or wanted
     wanted_codes = frozenset(t for t in wanted if any(c.isdigit() for c in t)) | numbers(question)
-    asks_number, asks_time = bool(_ASKS_NUMBER.search(question)), bool(_ASKS_TIME.search(question))
+    asks_number, asks_time = bool(_ASKS_NUMBER.search(turn)), bool(_ASKS_TIME.search(turn))
     contexts = [content_terms(f"{hit.title} {hit.source} {hit.chunk.context}") for hit in hits]
     held = [content_terms(text) for _, _, _, text in sentences]
     rows = []
     for i, (hit, start, _, text) in enumerate(sentences):
         # What the headings and the file's name establish, the sentence itself need not say.
-        open_terms = wanted - contexts[hit]
+        open_terms = own - contexts[hit]
         near = held[i] | contexts[hit]
         if is_row(text):
             near |= content_terms(header_above(hits[hit], start))
@@ -236,4 +248,8 @@ def _sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, x))))
 
 
-Scorer = Callable[[str, Sequence[Hit]], Weighed]
+class Scorer(Protocol):
+    """What weighs evidence."""
+
+    def __call__(self, question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
+        """Return the sentences of ``hits``, best first, and whether they answer."""

@@ -3,8 +3,8 @@
 ``python -m benchmarks.embedders [--data ../shared/data] [--models data/models] [--passages 2000] [--rounds 3]``
 
 Speed is taken on passages of about 190 tokens, the engines in turn, the best of the rounds; recall on QED and CMRC
-questions over their paragraphs. "crossed" embeds passages in int8 and questions in float32: how far engines may be mixed
-over one store.
+questions over their paragraphs. "crossed" embeds passages in int8 and questions in float32: whether engines may be
+mixed over one store.
 """
 
 from __future__ import annotations

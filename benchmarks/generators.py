@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("data/models"))
     parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0: all cores")
     options = parser.parse_args()
     rows = [json.loads(line) for line in (options.data / "train/boolq.jsonl").open(encoding="utf-8")]
     lines = [str(row.get("passage") or row.get("context")) for row in rows][: options.lines]
@@ -45,7 +46,7 @@ def main() -> None:
         for number_format in FORMATS:
             files[number_format] = Path(folder) / f"{number_format}.gguf"
             requantize(carried, files[number_format], number_format=number_format, progress=no_progress)
-        speeds = measure_speeds(files, lines, rounds=options.rounds)
+        speeds = measure_speeds(files, lines, rounds=options.rounds, threads=options.threads)
         losses = {name: perplexity(path, lines) for name, path in files.items()}
         first = next(iter(files))
         print(
@@ -60,9 +61,11 @@ def main() -> None:
         print(f"n = {len(lines)} paragraphs, {options.rounds} rounds")
 
 
-def measure_speeds(files: dict[str, Path], lines: list[str], *, rounds: int) -> dict[str, tuple[float, float]]:
+def measure_speeds(
+    files: dict[str, Path], lines: list[str], *, rounds: int, threads: int
+) -> dict[str, tuple[float, float]]:
     """Return the best (tokens read a second, tokens written a second) of each file."""
-    engines = {name: Engine(read_gguf(path), n_ctx=2048) for name, path in files.items()}
+    engines = {name: Engine(read_gguf(path), n_ctx=2048, threads=threads) for name, path in files.items()}
     best = dict.fromkeys(files, (0.0, 0.0))
     for number in range(rounds):
         for name, engine in engines.items():

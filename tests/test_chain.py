@@ -39,13 +39,13 @@ def hit(text: str, source: str) -> Hit:
 HITS = (hit(MANUAL, "manual.pdf"), hit(LEAVE, "年假.docx"))
 
 
-def certain(question: str, hits: Sequence[Hit]) -> Weighed:
+def certain(question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
     """Weigh as the scorer does, and find every question answerable."""
-    weighed = EvidenceScorer(HashingEmbedder()).weigh(question, hits)
+    weighed = EvidenceScorer(HashingEmbedder()).weigh(question, hits, turn=turn)
     return Weighed(evidence=weighed.evidence, answerable=1.0)
 
 
-def hopeless(question: str, hits: Sequence[Hit]) -> Weighed:
+def hopeless(question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
     return Weighed(evidence=certain(question, hits).evidence, answerable=0.01)
 
 

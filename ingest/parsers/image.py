@@ -8,7 +8,8 @@ from core.errors import DamagedDocument, NoText
 from core.records import Document, SourceFile
 from ingest import ocr
 from ingest.builder import DocumentBuilder, ParseOptions
-from ingest.parsers.pdf_page import PageContent, PageWriter
+from ingest.parsers.pdf_content import PageContent
+from ingest.parsers.pdf_page import PageWriter
 
 _PAGED = frozenset(("TIFF", "MPO"))  # formats whose frames are pages; those of GIF and WebP are one moving picture
 _MAX_PAGES = 2000

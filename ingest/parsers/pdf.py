@@ -21,9 +21,12 @@ from core.errors import DamagedDocument, EncryptedDocument, NoText
 from core.records import Document, SourceFile
 from ingest import ocr
 from ingest.builder import DocumentBuilder, ParseOptions
-from ingest.parsers.pdf_chars import PageText, has_picture, image_coverage, read_rules, read_words
+from ingest.parsers.pdf_chars import PageText, read_words
+from ingest.parsers.pdf_content import PageContent
 from ingest.parsers.pdf_edges import Edges, edges_of, running_lines
-from ingest.parsers.pdf_page import PageContent, PageWriter
+from ingest.parsers.pdf_legible import is_legible
+from ingest.parsers.pdf_page import PageWriter
+from ingest.parsers.pdf_shapes import has_picture, image_coverage, read_rules
 
 _WINDOW = 8  # pages looked at to each side for running lines
 _MAX_OUTLINE = 20_000  # entries; more is damage
@@ -31,7 +34,6 @@ _OCR_SCALE = 200 / 72  # pixels a point: 200 dpi
 _OCR_SIDE = 2400  # pixels; longest side of a page that is recognized
 _CONTRAST = 24  # of 255; a page with less is blank
 _FEW_CHARS = 50  # a page of a scan may hold a stamp or a number as text
-_GARBLED = 0.2  # share of characters without meaning above which a page's text is worthless
 _MAX_RANGES = 12  # pages or runs of pages named in a note
 _USELESS_TITLE = re.compile(
     r"untitled|microsoft|powerpoint|slide \d|document\d*$|无标题|幻灯片"
@@ -154,13 +156,13 @@ class _Reading:
         if width < 1 or height < 1:
             return None
         text = read_words(page)
-        if _is_legible(text) and not (text.n_chars < _FEW_CHARS and _is_picture(page, text)):
+        if is_legible(text) and not (text.n_chars < _FEW_CHARS and _is_picture(page, text)):
             return PageContent.of_words(text.words, read_rules(page), number=i + 1, size=(width, height))
         pictured = bool(text.n_chars) or _is_picture(page, text)
         if self.options.ocr and pictured and (found := _recognized(page)).lines:
             self.recognized.append(i + 1)
             return PageContent.of_recognition(found, number=i + 1)
-        if text.words and _is_legible(text):
+        if text.words and is_legible(text):
             return PageContent.of_words(text.words, read_rules(page), number=i + 1, size=(width, height))
         if pictured:
             self.unread.append(i + 1)
@@ -188,38 +190,6 @@ def _page(pdf: Any, i: int) -> Iterator[Any]:
         yield page
     finally:
         page.close()
-
-
-def _is_legible(text: PageText) -> bool:
-    """Whether a page has text, and text that means something."""
-    if not text.n_chars or text.n_garbled > _GARBLED * text.n_chars:
-        return False
-    written = "".join(word.text for word in text.words[:2000])
-    if written.count("(cid:") * 8 > _GARBLED * len(written):
-        return False
-    return not _is_mistranslated(written)
-
-
-def _is_mistranslated(written: str) -> bool:
-    """Whether letters are of kinds that hardly occur together: bytes of Chinese read as Western, or random Chinese."""
-    accented = sum("\u00a1" <= c <= "\u00ff" for c in written)
-    ascii_letters = sum(c.isascii() and c.isalpha() for c in written)
-    if accented > 20 and accented > ascii_letters:
-        return True
-    chinese = [c for c in written if "\u3400" <= c <= "\u9fff"]
-    # Of the 20,902 characters of Unicode's first block, those in use are in these two sets.
-    return len(chinese) > 40 and sum(map(_in_use, chinese)) < 0.6 * len(chinese)
-
-
-def _in_use(char: str) -> bool:
-    try:
-        char.encode("gb2312")
-    except UnicodeEncodeError:
-        try:
-            return char.encode("big5") < b"\xc9\x40"  # level 1: the 5,401 frequent characters
-        except UnicodeEncodeError:
-            return False
-    return True
 
 
 def _is_picture(page: Any, text: PageText) -> bool:

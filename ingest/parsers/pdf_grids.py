@@ -37,7 +37,7 @@ def drawn_tables(words: Sequence[Word], rules: Sequence[Rule]) -> tuple[list[Tab
 
 def _within(word: Word, grid: _Grid) -> bool:
     x, y = (word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2
-    return grid.xs[0] <= x <= grid.xs[-1] and grid.ys[0] <= y <= grid.ys[-1] and not word.turn
+    return grid.xs[0] <= x <= grid.xs[-1] and grid.ys[0] <= y <= grid.ys[-1]
 
 
 def _grids(rules: Sequence[Rule]) -> list[_Grid]:
@@ -116,7 +116,7 @@ def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
         y0, y1 = grid.ys[r], grid.ys[r + 1]
         n = max(depths) if apart else 1  # rows of values within one drawn row stand line by line
         for i in range(n):
-            cells_of_row = [(cell[i] if cell else "") if apart else _paragraph(cell) for cell in lines]
+            cells_of_row = [(cell[i] if cell else "") if apart else join_lines(cell) for cell in lines]
             top, bottom = y0 + (y1 - y0) * i / n, y0 + (y1 - y0) * (i + 1) / n
             table.rows.append(TableRow([cell_text(text) for text in cells_of_row], x0, top, x1, bottom))
     _drop_empty_columns(table)
@@ -164,6 +164,9 @@ def _owners(grid: _Grid) -> list[list[tuple[int, int]]]:
 
 
 def _cell_lines(words: Sequence[Word]) -> list[str]:
+    """Return the lines of a cell; words that run up or down, such as narrow headings, make one."""
+    if any(word.turn for word in words):
+        return [" ".join(word.text for word in words)]
     lines: list[list[Word]] = []
     for word in words:
         if lines and lines[-1][0].y0 < (word.y0 + word.y1) / 2 < lines[-1][0].y1:
@@ -171,9 +174,3 @@ def _cell_lines(words: Sequence[Word]) -> list[str]:
         else:
             lines.append([word])
     return [joined_words(line) for line in sorted(lines, key=lambda line: line[0].y0)]
-
-
-def _paragraph(lines: Sequence[str]) -> str:
-    from ingest.parsers.pdf_flow import join_lines
-
-    return join_lines(lines)

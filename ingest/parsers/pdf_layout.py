@@ -1,25 +1,21 @@
-"""Find the reading order of a page: words -> segments -> rows -> columns -> blocks.
+"""Join the words of a page into segments and rows.
 
-A segment is a run of words on one baseline without a wide gap: a line of prose, or a cell of a table. Columns of prose
-are told from the columns of a table by what fills them: lines of prose reach from side to side of their column.
-Everything is in points, origin at the top left.
+A segment is a run of words on one baseline without a wide gap: a line of prose, or a cell of a table. A row holds the
+segments of one baseline. Everything is in points, origin at the top left.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import median
+from dataclasses import dataclass
+
+Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 _GAP = 1.15  # widths of a letter that part two segments; justified prose stays below it
 _MARKER = re.compile(r"(?:[•▪■□●○◦‣–—\-*·➢✓❖]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)、])$")
 _CHINESE = re.compile("[\u2e80-\u312f\u3400-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003134f]")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
-_PROSE_SHARE = 0.6  # of the characters on each side
-_N_PROSE = 4  # lines of prose on each side that make two columns
 
 
 def is_chinese(char: str) -> bool:

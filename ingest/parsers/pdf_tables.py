@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
-from ingest.parsers.pdf_layout import Row, Rule, Segment, Word, is_right_to_left, joined_words
+from ingest.parsers.pdf_layout import Row, Rule, Segment, is_right_to_left
 
 _NUMBER = re.compile(r"[(\-–—−+]?\s*[$€£¥]?\s*\(?\d[\d,.]*\s*[%)]*\s*\)?%?$|[—–-]{1,2}%?$|N/?A$|\*$")
 _UNIT = re.compile(
