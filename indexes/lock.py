@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
+from functools import lru_cache
 from pathlib import Path
 
 from core.errors import StoreError, StoreLocked
@@ -54,6 +55,7 @@ class WriterLock:
                 where=data_dir.name,
                 remedy="Wait for it to end, or stop it, then try again",
             ) from error
+        _keep_from_children()
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         return cls(descriptor)
@@ -61,18 +63,22 @@ class WriterLock:
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""
         if self._descriptor >= 0:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._close()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _forget(self) -> None:
-        # A forked child shares the lock; closing its copy leaves the parent's in force, and the child cannot outlive
-        # the parent with the lock still held.
-        self.release()
+
+@lru_cache(maxsize=1)
+def _keep_from_children() -> None:
+    # A forked child shares the lock. Closing its copy leaves the parent's in force, and a child that outlives a killed
+    # parent then holds nothing.
+    os.register_at_fork(after_in_child=_close_all)
 
 
-def _forget_all() -> None:
+def _close_all() -> None:
     for lock in list(_held):
-        lock._forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)
+        lock._close()

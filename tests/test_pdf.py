@@ -225,6 +225,33 @@ def test_boxes_follow_the_page_as_it_is_shown(tmp_path: Path, rotate: int) -> No
     assert box.x1 - box.x0 > box.y1 - box.y0
 
 
+def test_a_table_set_sideways_on_a_tall_page_is_read_as_if_turned(tmp_path: Path) -> None:
+    cells = [("Part", "Pieces", "Price"), ("Valve", "12", "4.50"), ("Spring", "40", "0.80"), ("Seal", "100", "0.15")]
+    content = "".join(
+        f"BT /R 11 Tf 0 1 -1 0 {100 + 16 * r} {80 + 150 * c} Tm ({cell}) Tj ET\n"
+        for r, row in enumerate(cells)
+        for c, cell in enumerate(row)
+    )
+    document = read(tmp_path / "a.pdf", pdf_bytes([Page(content=content)]))
+    assert texts(document) == ["\n".join(" | ".join(row) for row in cells)]
+    box = document.sections[0].locator.boxes[0]  # of the first row, upright on the page as it is shown
+    assert box.y1 - box.y0 > 5 * (box.x1 - box.x0)
+    assert box.x1 == pytest.approx(102 / 612, abs=0.01)
+
+
+def test_chapters_that_only_a_number_sets_apart_are_headings(tmp_path: Path) -> None:
+    content = lines(72, 700, ["1 Delivery", *PROSE]) + lines(72, 600, ["2 Warranty", *PROSE])
+    document = read(tmp_path / "a.pdf", pdf_bytes([Page(content=content)]))
+    assert texts(document, "heading") == ["1 Delivery", "2 Warranty"]
+    assert document.sections[-1].locator.headings == ("2 Warranty",)
+
+
+def test_letters_of_one_form_keep_their_opening(tmp_path: Path) -> None:
+    pages = [Page(content=lines(72, 760, [f"To customer {i}, Sir or Madam,", *PROSE], leading=20)) for i in range(9)]
+    document = read(tmp_path / "a.pdf", pdf_bytes(pages))
+    assert document.text.count("Sir or Madam") == 9
+
+
 def test_boxes_are_fractions_of_the_crop_box_and_text_outside_it_is_left_out(tmp_path: Path) -> None:
     content = text(200, 500, "Inside") + text(200, 20, "Printer's marks")
     document = read(tmp_path / "a.pdf", pdf_bytes([Page(content=content, crop=(100, 300, 500, 600))]))

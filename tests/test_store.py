@@ -146,21 +146,29 @@ def test_a_second_writer_in_one_process_is_refused_until_the_first_closes(tmp_pa
     Store.open(tmp_path, writer=True).close()
 
 
-def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    writer = Store.open(tmp_path, writer=True)
-    held, release = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(release)
-        os.read(held, 1)
-        os._exit(0)
+def test_a_child_that_outlives_its_killed_parent_does_not_keep_the_lock(tmp_path: Path) -> None:
+    code = """
+        import os, signal, sys, time
+        from pathlib import Path
+        from indexes.store import Store
+        store = Store.open(Path(sys.argv[1]), writer=True)
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)
+            time.sleep(60)
+        signal.pause()
+    """
+    parent = _run(code, str(tmp_path))
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
     try:
-        writer.close()
+        with pytest.raises(StoreLocked, match=f"process {parent.pid} "):
+            Store.open(tmp_path, writer=True)
+        parent.kill()
+        parent.wait()
         Store.open(tmp_path, writer=True).close()
     finally:
-        os.close(release)
-        os.close(held)
-        os.waitpid(child, 0)
+        os.kill(child, signal.SIGKILL)
+        parent.communicate()
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:

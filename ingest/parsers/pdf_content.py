@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ingest.ocr import Recognition
+from ingest.parsers.pdf_cells import Table
 from ingest.parsers.pdf_grids import drawn_tables
 from ingest.parsers.pdf_layout import Bounds, Rule, Segment, Word, segments_of
-from ingest.parsers.pdf_tables import Table
 
 _POINTS_WIDE = 600.0  # a picture is measured as if printed on a sheet this wide
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from ingest.parsers.pdf_cells import Table, TableRow, cell_text, is_number, is_year, reverse
 from ingest.parsers.pdf_flow import join_lines
 from ingest.parsers.pdf_layout import Rule, Word, is_right_to_left, joined_words
-from ingest.parsers.pdf_tables import Table, TableRow, cell_text, is_number, is_year, reverse
 
 _NEAR = 3.5  # points within which rules meet
 _MAX_RULES = 1500  # a page with more is a drawing

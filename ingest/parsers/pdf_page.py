@@ -10,6 +10,7 @@ from itertools import zip_longest
 from core.records import Box
 from ingest.builder import CELL_SEPARATOR, DocumentBuilder
 from ingest.ocr import turn_box_back
+from ingest.parsers.pdf_cells import Table
 from ingest.parsers.pdf_columns import regions_of
 from ingest.parsers.pdf_content import PageContent
 from ingest.parsers.pdf_edges import EdgeLine
@@ -23,7 +24,7 @@ from ingest.parsers.pdf_flow import (
     rejoined,
 )
 from ingest.parsers.pdf_layout import Bounds, Row, Segment, Word
-from ingest.parsers.pdf_tables import Table, parted
+from ingest.parsers.pdf_tables import parted
 
 _PLACEHOLDER = "\ue000"  # stands in a page's flow for a table whose cells are drawn
 _NOT_WORD = re.compile(r"[\W_]+")
