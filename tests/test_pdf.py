@@ -247,7 +247,8 @@ def test_chapters_that_only_a_number_sets_apart_are_headings(tmp_path: Path) -> 
 
 
 def test_letters_of_one_form_keep_their_opening(tmp_path: Path) -> None:
-    pages = [Page(content=lines(72, 760, [f"To customer {i}, Sir or Madam,", *PROSE], leading=20)) for i in range(9)]
+    letters = [[f"To customer {i}, Sir or Madam,", *PROSE, *PROSE, *PROSE] for i in range(9)]
+    pages = [Page(content=lines(72, 760, letter, leading=20)) for letter in letters]
     document = read(tmp_path / "a.pdf", pdf_bytes(pages))
     assert document.text.count("Sir or Madam") == 9
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, TimeoutError, expect, sync_playwright
 
 from app.knowledge_base import KnowledgeBase
 from app.security import OWNER_COOKIE
@@ -89,7 +89,8 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacedKnowledgeBase]
 @pytest.fixture(scope="module")
 def address(kb: KnowledgeBase) -> Iterator[str]:
     with listen("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(create_app(kb, host="127.0.0.1"), log_level="error"))
+        app = create_app(kb, host="127.0.0.1")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -142,6 +143,21 @@ def ask(page: Page, question: str) -> None:
 def open_documents(page: Page) -> None:
     page.get_by_role("tab", name=re.compile("Documents|文档")).click()
     expect(page.locator("#listing .list")).to_be_visible()
+
+
+def choose_collection(page: Page, name: str) -> None:
+    """Pick a collection to ask; the list closes when the names arrive while it is open, so it is opened again."""
+    option = page.get_by_role("option", name=name)
+    for _ in range(3):
+        page.locator("#scope input").click()
+        try:
+            option.click(timeout=5_000)
+        except TimeoutError:
+            page.keyboard.press("Escape")
+            continue
+        page.keyboard.press("Escape")
+        return
+    raise AssertionError(f"{name} could not be picked")
 
 
 def own_cookie(page: Page) -> dict[str, str]:
@@ -342,9 +358,7 @@ def test_a_folder_of_this_machine_is_read_into_a_new_collection(page: Page, kb: 
     expect(page.locator("#listing")).to_contain_text("march.md")
     assert "board" in kb.collections()
     page.get_by_role("tab", name="Chat").click()
-    page.locator("#scope input").click()
-    page.get_by_role("option", name="board").click()
-    page.keyboard.press("Escape")
+    choose_collection(page, "board")
     ask(page, "What did the board choose?")
     expect(page.locator(".answer")).to_contain_text("blue paint")
     assert {name.split()[0] for name in page.locator(".card-name").all_inner_texts()} == {"march.md"}
@@ -353,8 +367,7 @@ def test_a_folder_of_this_machine_is_read_into_a_new_collection(page: Page, kb: 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, address: str, theme: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=theme, locale="zh-CN")
-    page = context.new_page()
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme, locale="zh-CN")
     page.goto(address)
     expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
     ask(page, QUESTION)
@@ -365,7 +378,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, a
     open_documents(page)
     assert page.evaluate("document.querySelector('#documents').scrollWidth") <= 390
     assert page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
-    context.close()
+    page.close()
 
 
 def test_the_theme_that_is_chosen_is_remembered(page: Page) -> None:

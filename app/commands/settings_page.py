@@ -20,7 +20,7 @@ the data directory. `python -m app config` prints each value and where it came f
 
 def page() -> str:
     """Return the page."""
-    defaults = LoadedSettings(settings=Settings(), origins={})
+    defaults = LoadedSettings(settings=Settings.model_validate({}), origins={})
     rows = [f"| `{name}` | `{value}` | {text} |" for name, value, _, text in defaults.rows()]
     return _HEAD + "\n".join(row.replace("| `` |", "| |") for row in rows) + "\n"
 

@@ -11,7 +11,7 @@ from ingest.parsers.pdf_layout import Row, Segment, rows_of
 _ZONE = 0.13  # of the page's height, at the top and at the bottom
 _MAX_LINES = 4  # at each edge
 _SHIFT = 0.025  # of the page's height that a line may move from page to page
-_GAP = 0.4  # heights of a line
+_GAP = 0.8  # heights of a line
 _N_PAGES = 3  # on which a line stands before it is taken for a running one
 _PAGE_NUMBER = re.compile(
     r"\W*(?:page|p\.|pg\.?|seite|第)?\s*(?:#|[ivxlc]{1,6})\s*(?:页|頁)?\s*(?:(?:of|/|-|–|von|共)\s*#\s*(?:页|頁)?)?\W*$",
