@@ -47,18 +47,17 @@ def main() -> None:
             files[number_format] = Path(folder) / f"{number_format}.gguf"
             requantize(carried, files[number_format], number_format=number_format, progress=no_progress)
         speeds = measure_speeds(files, lines, rounds=options.rounds, threads=options.threads)
-        losses = {name: perplexity(path, lines) for name, path in files.items()}
         first = next(iter(files))
-        print(
-            f"{'format':18}{'MB':>6}{'reads tok/s':>13}{'ratio':>7}{'writes tok/s':>14}{'perplexity':>12}{'ratio':>8}"
-        )
+        print(f"{'format':18}{'MB':>6}{'reads tok/s':>13}{'ratio':>7}{'writes tok/s':>14}   (best of {options.rounds})")
         for name, path in files.items():
             reads, writes = speeds[name]
-            size = path.stat().st_size / 1e6
-            loss = losses[name] / losses[first]
-            ratio = reads / speeds[first][0]
-            print(f"{name:18}{size:6.0f}{reads:13.0f}{ratio:7.2f}{writes:14.1f}{losses[name]:12.3f}{loss:8.4f}")
-        print(f"n = {len(lines)} paragraphs, {options.rounds} rounds")
+            size, ratio = path.stat().st_size / 1e6, reads / speeds[first][0]
+            print(f"{name:18}{size:6.0f}{reads:13.0f}{ratio:7.2f}{writes:14.1f}", flush=True)
+        print(f"\n{'format':18}{'perplexity':>12}{'ratio':>8}   (n = {len(lines)} paragraphs)")
+        losses: dict[str, float] = {}
+        for name, path in files.items():
+            losses[name] = perplexity(path, lines)
+            print(f"{name:18}{losses[name]:12.3f}{losses[name] / losses[first]:8.4f}", flush=True)
 
 
 def measure_speeds(

@@ -325,12 +325,15 @@ def test_a_prompt_longer_than_the_window_is_a_named_error(kind: str, opener: Ope
 
 def test_closing_llama_cpp_while_it_writes_ends_the_writing(opener: Opener) -> None:
     model = opener("llamacpp")
-    first, written = threading.Event(), list[str]()
+    first, ends, written = threading.Event(), list[str](), list[str]()
 
     def write() -> None:
-        for chunk in model.stream("Go on for long.", max_tokens=480):
-            written.append(str(chunk.content))
-            first.set()
+        try:
+            for chunk in model.stream("Go on for long.", max_tokens=480):
+                written.append(str(chunk.content))
+                first.set()
+        except BackendFailed as error:
+            ends.append(str(error))
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -339,6 +342,19 @@ def test_closing_llama_cpp_while_it_writes_ends_the_writing(opener: Opener) -> N
     thread.join(20)
     assert not thread.is_alive()
     assert len(written) < 480
+    assert "closed" in ends[0]
+
+
+def test_closing_llama_cpp_does_not_wait_for_a_reader_that_went_away(opener: Opener) -> None:
+    model = opener("llamacpp")
+    stream = model.stream("Go on for long.", max_tokens=480)
+    next(stream)
+    closing = threading.Thread(target=model.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+    with pytest.raises(BackendFailed, match="closed"):
+        list(stream)
 
 
 def test_a_stopped_stream_stops_the_remote_server(served: tuple[str, type[_Served]], opener: Opener) -> None:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ingest.parsers.pdf_layout import Row, Rule, Segment, is_right_to_left
+from ingest.parsers.pdf_layout import Bounds, Row, Rule, Segment, is_right_to_left
 
 _NUMBER = re.compile(r"[(\-–—−+]?\s*[$€£¥]?\s*\(?\d[\d,.]*\s*[%)元万亿]*\s*\)?%?$|[—–-]{1,2}%?$|N/?A$|\*$")
 _UNIT = re.compile(
     r"\((?:(?:amounts |dollars |u\.s\. dollars )?in (?:millions|thousands|billions)|unaudited|单位)", re.IGNORECASE
 )
+_GOES_ON = re.compile(r"(?:,|\b(?:and|or|of|to|in|for|by|from|the|with))$")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 _PERIOD = re.compile(
     r"\b(?:months?|weeks?|quarters?|years?|periods?)\s+end(?:ed|ing)\b|\bas (?:of|at)\b"
@@ -24,14 +25,40 @@ _PERIOD = re.compile(
 
 
 @dataclass(slots=True)
-class TableRow:
-    """A row's cells and the box around them, in points."""
+class Cell:
+    """A cell's text and the box around its words, in points; an empty cell has none."""
 
-    cells: list[str]
-    x0: float
-    y0: float
-    x1: float
-    y1: float
+    text: str = ""
+    bounds: Bounds | None = None
+
+    def add(self, text: str, bounds: Bounds | None) -> None:
+        """Append a line or a word to the cell."""
+        self.text = cell_text(f"{self.text} {text}".strip())
+        if self.bounds is None or bounds is None:
+            self.bounds = self.bounds or bounds
+            return
+        (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = self.bounds, bounds
+        self.bounds = min(ax0, bx0), min(ay0, by0), max(ax1, bx1), max(ay1, by1)
+
+
+@dataclass(slots=True)
+class TableRow:
+    """A row's cells, one for each column."""
+
+    cells: list[Cell]
+
+    @property
+    def texts(self) -> list[str]:
+        """The cells' texts."""
+        return [cell.text for cell in self.cells]
+
+    @property
+    def bounds(self) -> Bounds:
+        """The box around the cells that are not empty, of which there is at least one."""
+        whole = Cell()
+        for cell in self.cells:
+            whole.add("", cell.bounds)
+        return whole.bounds or (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -40,6 +67,11 @@ class Table:
 
     rows: list[TableRow] = field(default_factory=list)
     has_header: bool = False
+
+    @property
+    def bounds(self) -> Bounds:
+        """The box around all rows, of which there is at least one."""
+        return TableRow([cell for row in self.rows for cell in row.cells]).bounds
 
 
 def cell_text(text: str) -> str:
@@ -115,14 +147,13 @@ def built(rows: Sequence[Row], rules: Sequence[Rule]) -> Table:
         _widen(cells, len(columns))
     table = Table(has_header=n_head > 0)
     if n_head:
-        table.rows.append(_headed(rows[:n_head], spans[:n_head], len(columns)))
-    for row, cells in zip(rows[n_head:], spans[n_head:], strict=True):
-        texts = [""] * len(columns)
+        table.rows.append(_headed(spans[:n_head], len(columns)))
+    for cells in spans[n_head:]:
+        made = TableRow([Cell() for _ in columns])
         for segment, over in cells:
             at = over[0] if len(over) == 1 or segment.x0 <= columns[0][1] else _most_over(segment, over, columns)
-            texts[at] = f"{texts[at]} {segment.text}".strip()
-        built = TableRow([cell_text(t) for t in texts], row.x0, row.y0, row.x1, row.y1)
-        _add_body(table, built, n_head=n_head)
+            made.cells[at].add(segment.text, segment.bounds)
+        _add_body(table, made, n_head=n_head)
     if sum(is_right_to_left(row.text) for row in rows) * 2 > len(rows):
         reverse(table)
     return table
@@ -178,29 +209,24 @@ def _n_head(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[in
     return 1 if distinct and len(first.segments) > 1 else 0
 
 
-def _headed(rows: Sequence[Row], spans: Sequence[Sequence[tuple[Segment, list[int]]]], n_columns: int) -> TableRow:
-    texts = [""] * n_columns
+def _headed(spans: Sequence[Sequence[tuple[Segment, list[int]]]], n_columns: int) -> TableRow:
+    row = TableRow([Cell() for _ in range(n_columns)])
     for cells in spans:
         for segment, over in cells:
             for i in [0] if is_unit(segment.text) else over:
-                texts[i] = f"{texts[i]} {segment.text}".strip()
-    return TableRow(
-        [cell_text(t) for t in texts],
-        min(r.x0 for r in rows),
-        min(r.y0 for r in rows),
-        max(r.x1 for r in rows),
-        max(r.y1 for r in rows),
-    )
+                row.cells[i].add(segment.text, segment.bounds)
+    return row
 
 
 def _add_body(table: Table, row: TableRow, *, n_head: int) -> None:
     """Add a row, or join it with the one above where a label or cell is wrapped over two lines."""
     above = table.rows[-1] if len(table.rows) > bool(n_head) else None
-    if above is not None and row.y0 - above.y1 < 0.8 * (row.y1 - row.y0) and _wraps(above.cells, row.cells):
-        above.cells = [f"{a} {b}".strip() for a, b in zip(above.cells, row.cells, strict=True)]
-        above.x0, above.x1 = min(above.x0, row.x0), max(above.x1, row.x1)
-        above.y0, above.y1 = min(above.y0, row.y0), max(above.y1, row.y1)
-        return
+    if above is not None and _wraps(above.texts, row.texts):
+        _, top, _, bottom = row.bounds
+        if top - above.bounds[3] < 0.8 * (bottom - top):
+            for cell, more in zip(above.cells, row.cells, strict=True):
+                cell.add(more.text, more.bounds)
+            return
     table.rows.append(row)
 
 
@@ -208,5 +234,6 @@ def _wraps(above: Sequence[str], cells: Sequence[str]) -> bool:
     label, values = cells[0], [c for c in cells[1:] if c]
     if label:
         # "common stockholders | 3.40" under "Net income per share attributable to"; or a label's end under its values.
-        return label[0].islower() and not (values and any(above[1:])) and not above[0].endswith((".", ":"))
+        goes_on = label[0].islower() or (_GOES_ON.search(above[0]) is not None and not any(above[1:]))
+        return goes_on and not (values and any(above[1:])) and not above[0].endswith((".", ":"))
     return bool(values) and any(above[1:]) and not any(is_number(v) or v[0].isupper() for v in values)

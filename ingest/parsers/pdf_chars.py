@@ -16,7 +16,26 @@ import pypdfium2.raw as pdfium_c
 from ingest.parsers.pdf_frame import Frame, frame_of
 from ingest.parsers.pdf_layout import Bounds, Word, is_right_to_left
 
-_SPACES = frozenset((0x20, 0x09, 0x0A, 0x0D, 0xA0, 0x3000, 0x200B, 0x2028, 0x2029, 0xFEFF, *range(0x2000, 0x200B)))
+_SPACES = frozenset(
+    (
+        0x20,
+        0x09,
+        0x0A,
+        0x0D,
+        0xA0,
+        0x3000,
+        0x200B,
+        0x2028,
+        0x2029,
+        0x202F,
+        0x205F,
+        0xFEFF,
+        0x85,
+        0x1680,
+        *range(0x2000, 0x200B),
+        *range(0x1C, 0x20),
+    )
+)
 _HYPHENS = frozenset((0x02, 0xAD, 0xFFFE))  # what PDFium calls a hyphen that ends a line
 _BOLD_NAMES = (b"bold", b"black", b"heavy", b"semibold", b"simhei", b"-demi")
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ingest.parsers.pdf_cells import Table, TableRow, cell_text, is_number, is_year, reverse
+from ingest.parsers.pdf_cells import Cell, Table, TableRow, cell_text, is_number, is_year, reverse
 from ingest.parsers.pdf_flow import join_lines
-from ingest.parsers.pdf_layout import Rule, Word, is_right_to_left, joined_words
+from ingest.parsers.pdf_layout import Rule, Segment, Word, is_right_to_left
 
 _NEAR = 3.5  # points within which rules meet
+_MAX_CELL = 300  # characters on average; more is a page laid out in frames
 _MAX_RULES = 1500  # a page with more is a drawing
 
 
@@ -101,37 +102,34 @@ def _filled_in(grid: _Grid, words: Sequence[Word]) -> Table | None:
         cells.setdefault(owners[row][column], []).append(word)
     if len({r for r, _ in cells}) < 2 or len({c for _, c in cells}) < 2:
         return None
-    texts = {at: _cell_lines(inside) for at, inside in cells.items()}
+    found = {at: _cell_lines(inside) for at, inside in cells.items()}
     bold = {at: all(word.bold for word in inside) for at, inside in cells.items()}
-    if sum(len(" ".join(lines)) for lines in texts.values()) / len(texts) > 300:
+    if sum(len(line.text) for lines in found.values() for line in lines) / len(found) > _MAX_CELL:
         return None
-    table = Table(has_header=True)
-    x0, x1 = grid.xs[0], grid.xs[-1]
+    table = Table()
     for r in range(n_rows):
-        lines = [texts.get((r, c), []) for c in range(n_columns)]
-        if not any(lines):
-            continue
+        lines = [found.get((r, c), []) for c in range(n_columns)]
         depths = {len(cell) for cell in lines if cell}
-        apart = len(depths) == 1 and max(depths) >= 3 and sum(map(bool, lines)) > 1
-        y0, y1 = grid.ys[r], grid.ys[r + 1]
-        n = max(depths) if apart else 1  # rows of values within one drawn row stand line by line
-        for i in range(n):
-            cells_of_row = [(cell[i] if cell else "") if apart else join_lines(cell) for cell in lines]
-            top, bottom = y0 + (y1 - y0) * i / n, y0 + (y1 - y0) * (i + 1) / n
-            table.rows.append(TableRow([cell_text(text) for text in cells_of_row], x0, top, x1, bottom))
+        if not depths:
+            continue
+        if len(depths) == 1 and max(depths) >= 3 and sum(map(bool, lines)) > 1:
+            # Rows of values within one drawn row stand line by line.
+            table.rows.extend(TableRow([_cell(cell[i : i + 1]) for cell in lines]) for i in range(max(depths)))
+        else:
+            table.rows.append(TableRow([_cell(cell) for cell in lines]))
     _drop_empty_columns(table)
     top = min(r for r, _ in cells)
     distinct = all(b for (r, _), b in bold.items() if r == top) and not all(bold.values())
-    values = any(is_number(c) and not is_year(c) for c in table.rows[0].cells[1:])
+    values = any(is_number(c) and not is_year(c) for c in table.rows[0].texts[1:])
     # Two columns without a distinct first row are names and values, such as a form's.
     table.has_header = not values and (distinct or len(table.rows[0].cells) > 2)
-    if sum(is_right_to_left(" ".join(lines)) for lines in texts.values()) * 2 > len(texts):
+    if sum(any(is_right_to_left(line.text) for line in lines) for lines in found.values()) * 2 > len(found):
         reverse(table)
     return table
 
 
 def _drop_empty_columns(table: Table) -> None:
-    kept = [i for i in range(len(table.rows[0].cells)) if any(row.cells[i] for row in table.rows)]
+    kept = [i for i in range(len(table.rows[0].cells)) if any(row.cells[i].text for row in table.rows)]
     for row in table.rows:
         row.cells = [row.cells[i] for i in kept]
 
@@ -163,14 +161,22 @@ def _owners(grid: _Grid) -> list[list[tuple[int, int]]]:
     return owners
 
 
-def _cell_lines(words: Sequence[Word]) -> list[str]:
-    """Return the lines of a cell; words that run up or down, such as narrow headings, make one."""
+def _cell_lines(words: Sequence[Word]) -> list[Segment]:
+    """Return the lines of a cell, top to bottom; words that run up or down, such as narrow headings, make one."""
     if any(word.turn for word in words):
-        return [" ".join(word.text for word in words)]
+        return [Segment(list(words))]
     lines: list[list[Word]] = []
     for word in words:
         if lines and lines[-1][0].y0 < (word.y0 + word.y1) / 2 < lines[-1][0].y1:
             lines[-1].append(word)
         else:
             lines.append([word])
-    return [joined_words(line) for line in sorted(lines, key=lambda line: line[0].y0)]
+    return [Segment(line) for line in sorted(lines, key=lambda line: line[0].y0)]
+
+
+def _cell(lines: Sequence[Segment]) -> Cell:
+    cell = Cell()
+    for line in lines:
+        cell.add("", line.bounds)
+    cell.text = cell_text(join_lines([line.text for line in lines]))
+    return cell

@@ -92,6 +92,11 @@ class Segment:
         """Width in points."""
         return self.x1 - self.x0
 
+    @property
+    def bounds(self) -> Bounds:
+        """The box around the words."""
+        return self.x0, self.y0, self.x1, self.y1
+
 
 @dataclass(slots=True)
 class Row:
@@ -122,19 +127,22 @@ class Row:
 
 
 def joined_words(words: Sequence[Word]) -> str:
-    """Join words as they are written: no space where both sides are Chinese and stand close."""
+    """Join words as they are written: no space where Chinese stands close to what is beside it."""
     text = ""
     last: Word | None = None
     for word in words:
-        if (
-            last is not None
-            and not ((is_chinese(last.text[-1]) or is_chinese(word.text[0])) and word.x0 - last.x1 < 0.35 * word.size)
-            and not _touching(last, word)
-        ):
+        if last is not None and _spaced(last, word):
             text += " "
         text += word.text
         last = word
     return text
+
+
+def _spaced(last: Word, word: Word) -> bool:
+    n_chinese = is_chinese(last.text[-1]) + is_chinese(word.text[0])
+    if n_chinese:
+        return word.x0 - last.x1 >= (0.35 if n_chinese == 2 else 0.2) * word.size
+    return not _touching(last, word)
 
 
 def _touching(last: Word, word: Word) -> bool:

@@ -150,15 +150,18 @@ class PageWriter:
         boxes: list[Box] = []
         at = 0
         for row in table.rows:
-            cells = [" ".join(cell.split()) for cell in row.cells]
-            while cells and not cells[-1]:
-                cells.pop()
-            line = CELL_SEPARATOR.join(cells).strip()
-            if not line:
-                continue
-            rows.append(cells)
-            boxes.append(_box(page, (row.x0, row.y0, row.x1, row.y1), at, at + len(line)))
-            at += len(line) + 1
+            texts = row.texts
+            while not texts[-1]:
+                texts.pop()
+            rows.append(texts)
+            line = CELL_SEPARATOR.join(texts)
+            indent = len(line) - len(line.lstrip())  # before the separator of an empty first cell
+            start = at - indent
+            for cell in row.cells:
+                if cell.text and cell.bounds:
+                    boxes.append(_box(page, cell.bounds, start, start + len(cell.text)))
+                start += len(cell.text) + len(CELL_SEPARATOR)
+            at += len(line) - indent + 1
         self.builder.add_table(rows, has_header=table.has_header, boxes=boxes)
 
     def _add_sideways(self, page: PageContent) -> None:
@@ -189,8 +192,8 @@ def _bare(text: str) -> str:
 
 
 def _stand_in(table: Table, i: int) -> Segment:
-    first = table.rows[0]
-    return Segment([Word(f"{_PLACEHOLDER}{i}", first.x0, first.y0, first.x1, first.y0 + 1, size=1.0)])
+    x0, y0, x1, _ = table.bounds
+    return Segment([Word(f"{_PLACEHOLDER}{i}", x0, y0, x1, y0 + 1, size=1.0)])
 
 
 def _cut_at_stand_ins(rows: Sequence[Row]) -> Iterable[list[Row] | int]:

@@ -6,6 +6,7 @@ Rows belong to a table while their cells line up with those above; a row without
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ingest.parsers.pdf_cells import Table, built, is_number, is_unit, is_year, names_period
 from ingest.parsers.pdf_layout import Row, Rule, Segment
@@ -50,7 +51,7 @@ def _glue_signs(row: Row) -> None:
     """Join a currency sign with the number to its right, a closing bracket or percent sign with that to its left."""
     glued: list[Segment] = []
     sign: Segment | None = None
-    for segment in row.segments:
+    for segment in [part for whole in row.segments for part in _values_apart(whole)]:
         if sign is not None:
             segment.words[:0] = sign.words
             segment.measure()
@@ -65,6 +66,21 @@ def _glue_signs(row: Row) -> None:
     if sign is not None:
         glued.append(sign)
     row.segments[:] = glued
+
+
+def _values_apart(segment: Segment) -> list[Segment]:
+    """Part values of two columns that stand so close that they were taken for one: "54,876 $ 59,340"."""
+    words = segment.words
+    cuts = [
+        i
+        for i, (last, word) in enumerate(pairwise(words), start=1)
+        if is_number(last.text)
+        and word.x0 - last.x1 > 0.45 * word.size
+        and (word.text in _CURRENCY or (is_number(word.text) and all(is_number(w.text) for w in words)))
+    ]
+    if not cuts:
+        return [segment]
+    return [Segment(words[a:b]) for a, b in pairwise([0, *cuts, len(words)])]
 
 
 def _table_at(rows: Sequence[Row], start: int) -> tuple[int, int]:

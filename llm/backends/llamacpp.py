@@ -177,11 +177,11 @@ class Engine:
             while (chunk := chunks.get()) is not None:
                 if text := _text(chunk, where=self.file.path.name):
                     yield text
+            if stopped.is_set():  # by close(), from another thread: what was said is not the whole
+                raise BackendFailed("the model was closed", where=self.file.path.name, remedy="Open it again")
         finally:
             stopped.set()
             worker.join()
-            with self._lock:
-                self._stops.discard(stopped)
 
     def close(self) -> None:
         """Stop what is being written, wait for it, and free the model."""
@@ -198,6 +198,8 @@ class Engine:
             chunks.put(error)
         finally:
             chunks.put(None)
+            with self._lock:
+                self._stops.discard(stopped)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -212,7 +214,7 @@ def _free(held: dict[str, Any]) -> None:
         held["_closed"] = True
         for stopped in held["_stops"]:
             stopped.set()
-    while held["_stops"]:  # each leaves when its model call has returned, within a token
+    while held["_stops"]:  # each leaves when its call of the model has returned, within a token
         time.sleep(0.005)
     held["_http"].close()
     held.pop("_server", None)
