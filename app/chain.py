@@ -166,7 +166,12 @@ class AnswerChain:
                 close()
 
     def _checked(self, written: str, searched: _Searched, language: Language) -> Answer:
-        grounder = Grounder(searched.standalone, searched.hits, support=self._settings.answer.support)
+        grounder = Grounder(
+            searched.standalone,
+            searched.hits,
+            support=self._settings.answer.support,
+            evidence=searched.weighed.evidence,
+        )
         text = written.strip()
         sentences, citations = ground(text, searched.hits, grounder)
         if not citations:  # nothing the model said is in the passages: let them speak

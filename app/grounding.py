@@ -37,6 +37,7 @@ _LEANS = re.compile(
 )
 # What an answer says of itself, which no passage needs to hold.
 _ABOUT_ITSELF = content_terms("answer text passage document states mentioned according provided given based question")
+_FEWEST_TERMS, _BEST = 3, 2
 _LEAST_RELEVANT = 0.3  # share of the question's terms, so that "It is 2." is not supported by any 2 there is
 _NAME = re.compile(r"(?<![.!?。！？\"“]\s)(?<!^)\b[A-Z][\w-]+")
 
@@ -64,9 +65,20 @@ class _Window:
 
 
 class Grounder:
-    """Finds support among the passages of one question."""
+    """Finds support among the passages of one question.
 
-    def __init__(self, question: str, hits: Sequence[Hit], *, support: float) -> None:
+    Args:
+        question: The standalone question.
+        hits: The passages.
+        support: The share of a sentence's terms that its window must hold.
+        evidence: The passages' sentences, best first. A sentence that says little ("It is 2.") could be supported by
+            chance anywhere, so it has to agree with the best of them.
+    """
+
+    def __init__(
+        self, question: str, hits: Sequence[Hit], *, support: float, evidence: Sequence[Evidence] = ()
+    ) -> None:
+        self._best = {(item.hit, item.start) for item in evidence[:_BEST]}
         self._asked = content_terms(question)
         self._asked_numbers = numbers(question)
         self._least = support
@@ -88,7 +100,10 @@ class Grounder:
         negated = bool(_NEGATION.search(sentence))
         best: Support | None = None
         contradicted = 0.0
-        for window in self._windows:
+        windows = self._windows
+        if self._best and len(said) < _FEWEST_TERMS:
+            windows = [window for window in windows if (window.hit, window.start) in self._best]
+        for window in windows:
             if not stated <= window.numbers | self._asked_numbers or any(name not in window.text for name in names):
                 continue
             share, new_share = self._rarity.share(said, window.terms), self._rarity.share(new, window.terms)

@@ -75,6 +75,15 @@ def test_echoing_the_question_proves_nothing() -> None:
     assert quote("The warranty of the Aeris 300 housing is excellent, famous and beloved.", question) is None
 
 
+def test_a_sentence_that_says_little_must_agree_with_the_best_evidence() -> None:
+    passage = hit("Desks are shared by 2 people. Staff may work from home three days a week.")
+    best = Evidence(hit=0, start=30, end=73, text="Staff may work from home three days a week.", score=1.0)
+    question = "How many days do people work from home?"
+    grounder = Grounder(question, [passage], support=0.6, evidence=[best])
+    assert grounder.support_of("The answer is 2.") is None
+    assert grounder.support_of("The answer is 3.") is not None
+
+
 def test_facts_of_two_sentences_are_not_mixed() -> None:
     passage = hit("The PID holds the brew water at 93.5 degrees. The steam boiler is held at 1.45 bar.")
     grounder = Grounder("What does the PID hold the brew water at?", [passage], support=0.6)
