@@ -119,7 +119,7 @@ def _joined(lines: Sequence[str], vocabulary: Vocabulary) -> tuple[str, list[tup
                     text = text[:-1]
                     start, end = ranges[-1]
                     ranges[-1] = (start, max(start, end - 1))
-            elif not (is_chinese(text[-1]) and is_chinese(line[0])):
+            elif not (is_chinese(text[-1]) or is_chinese(line[0])):
                 text += " "
         start = len(text)
         text += line

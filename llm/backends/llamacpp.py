@@ -248,6 +248,9 @@ def _params(path: Path, *, n_ctx: int, n_parallel: int, threads: int) -> Any:
     params.n_ctx, params.n_parallel = n_ctx * n_parallel, n_parallel
     params.n_batch = params.n_ubatch = _BATCH_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
+    # Threads sleep while they wait for one another. Spinning, the default, makes an answer eight times as slow as soon
+    # as anything else, such as an ingest, wants the same cores.
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.n_gpu_layers = 0
     params.cache_ram_mib = 0  # its 8 GiB of old prompts; each slot's own prompt is still reused
     params.n_ctx_checkpoints = 0
