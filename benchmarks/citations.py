@@ -74,7 +74,7 @@ def main() -> None:
         with KnowledgeBase.open(work) as kb:
             for name, questions in (("private_kb", private_kb), ("sec_10q", sec_10q)):
                 folder = options.shared / "dev" / name
-                kb.ingest(folder, collection=name)
+                kb.ingest(*sorted(folder.glob("*.pdf")), collection=name)  # not the questions beside them
                 run(kb, name, folder, list(questions(folder)), failures=options.failures)
 
 

@@ -22,6 +22,7 @@ import torch
 from llm.backends.llamacpp import Engine
 from llm.backends.transformers_local import load_gguf
 from llm.gguf_files import NumberFormat, read_gguf, requantize
+from llm.quiet import quiet_transformers
 from llm.registry import no_progress, resolve
 
 MODEL = "smollm2-135m-instruct"
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0: all cores")
     options = parser.parse_args()
+    quiet_transformers()
     rows = [json.loads(line) for line in (options.data / "train/boolq.jsonl").open(encoding="utf-8")]
     lines = [str(row.get("passage") or row.get("context")) for row in rows][: options.lines]
     carried = resolve(MODEL, options.models)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -10,6 +11,7 @@ from ingest.builder import CELL_SEPARATOR
 from ingest.tokens import Spans
 
 HEADING_SEPARATOR = " > "
+_WORDS = re.compile(r"[^\W_]+")
 
 # Headings help most when they are short: a longer path would push out the text that it is there to explain.
 _PATH_TOKENS = 40
@@ -19,7 +21,7 @@ class Contexts:
     """The contexts of one document's chunks, each counted once.
 
     Args:
-        document: Its title, or the stem of its file, comes first.
+        document: Its title and the stem of its file, as far as each says more than the other, come first.
         token_spans: Gives the embedder's tokens of a text.
         chunk_tokens: The longest chunk; path and table header may take a quarter of it each.
         label: What to call a document without a title; None: by its file.
@@ -31,7 +33,11 @@ class Contexts:
         self._header_tokens = chunk_tokens // 4
         if label is None:
             label = PurePosixPath(document.source.path).stem
-        self._title = " ".join((document.title or label).split())
+        title = " ".join(document.title.split())
+        label = " ".join(label.split())
+        # A file's name stands before the title only where it says more: "2023 Q3 AAPL > FORM 10-Q".
+        more = set(_WORDS.findall(label.casefold())) - set(_WORDS.findall(title.casefold()))
+        self._titles = tuple(part for part in (label if more or not title else "", title) if part)
         self._known: dict[tuple[tuple[str, ...], str], tuple[str, int]] = {}
 
     def of(self, headings: Iterable[str], *, shown: Iterable[str] = (), header: str = "") -> tuple[str, int]:
@@ -44,7 +50,7 @@ class Contexts:
         """
         spoken = {_folded(text) for text in shown}
         parts = []
-        for part in (self._title, *headings):
+        for part in (*self._titles, *headings):
             if part and _folded(part) not in spoken:
                 spoken.add(_folded(part))
                 parts.append(part)

@@ -114,8 +114,8 @@ def test_a_short_document_is_one_chunk_with_its_title_as_context() -> None:
     builder.add_text("Ask a week ahead.")
     (chunk,) = chunked(builder.build())
     assert chunk.text == "Ask your lead.\n\nAsk a week ahead."
-    assert chunk.context == "Leave policy"
-    assert chunk.embedded_text == "Leave policy\nAsk your lead.\n\nAsk a week ahead."
+    assert chunk.context == "manual > Leave policy"
+    assert chunk.embedded_text == "manual > Leave policy\nAsk your lead.\n\nAsk a week ahead."
 
 
 def test_a_document_without_a_title_goes_by_its_file_and_by_nothing_when_told_so() -> None:
@@ -173,7 +173,7 @@ def test_a_title_that_is_the_first_heading_is_said_once() -> None:
     builder = built(title="Care  guide")
     builder.set_heading("Care Guide", level=1)
     builder.add_text("Wipe it.")
-    assert chunked(builder.build())[0].context == "Care guide"
+    assert chunked(builder.build())[0].context == "manual > Care guide"
 
 
 def test_a_long_heading_path_is_trimmed_and_keeps_its_innermost_part() -> None:
@@ -182,7 +182,7 @@ def test_a_long_heading_path_is_trimmed_and_keeps_its_innermost_part() -> None:
     builder.set_heading("Inner part", level=2)
     builder.add_text("Wipe it.")
     (chunk,) = chunked(builder.build(), chunk_tokens=64)
-    assert chunk.context == "Inner part"
+    assert chunk.context == "manual > Inner part"
 
 
 def test_a_paragraph_that_is_too_long_is_cut_between_sentences_into_like_pieces() -> None:
@@ -234,9 +234,9 @@ def table(n_rows: int, *, first_row: int | None = 1) -> Document:
 def test_a_table_is_cut_between_rows_and_carries_its_header_as_context() -> None:
     chunks = chunked(table(60))
     assert chunks[0].text.startswith("part | price\n")
-    assert chunks[0].context == "Prices"
+    assert chunks[0].context == "manual > Prices"
     for chunk in chunks[1:]:
-        assert chunk.context == "Prices\npart | price"
+        assert chunk.context == "manual > Prices\npart | price"
         assert all(re.fullmatch(r"part\d+ \| \d+", line) for line in chunk.text.split("\n"))
 
 

@@ -204,9 +204,18 @@ def test_a_file_of_any_name_is_stored_once(store: Store, pipeline: Pipeline, fol
     assert all(format_line(file).isprintable() for file in report.files)
 
 
+class SlowToBegin(HashingEmbedder):
+    """Takes its time over the first batch, so that files are parsed faster than they are embedded."""
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        if not self.batches:
+            time.sleep(2)
+        return super().encode_passages(texts)
+
+
 def test_chunks_of_many_files_are_embedded_together_in_order_of_length(store: Store, folder: Path) -> None:
     write(folder, {f"{n}.txt": "word " * (n * 7 % 50 + 1) for n in range(30)})
-    embedder = HashingEmbedder()
+    embedder = SlowToBegin()
     Pipeline(store, embedder, SETTINGS).ingest([folder], collection="c")
     assert len(embedder.batches) < 30
     for batch in embedder.batches:

@@ -247,7 +247,11 @@ def _params(path: Path, *, n_ctx: int, n_parallel: int, threads: int) -> Any:
     params.model.path = str(path)
     params.n_ctx, params.n_parallel = n_ctx * n_parallel, n_parallel
     params.n_batch = params.n_ubatch = _BATCH_TOKENS
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    # Prompts are read on all cores. Writing waits for memory more than for cores, and its threads wait for one another
+    # some 400 times a token: one core is left to the rest, or a busy machine stops it for seconds.
+    params.cpuparams_batch.n_threads = threads or cores
+    params.cpuparams.n_threads = threads or max(1, cores - 1)
     # Threads sleep while they wait for one another. Spinning, the default, makes an answer eight times as slow as soon
     # as anything else, such as an ingest, wants the same cores.
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
