@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from core.errors import EmptyQuestion, QuestionTooLong, UnknownCollection, UnknownSource
+from core.errors import EmptyQuestion, QuestionTooLong, StoreLocked, UnknownCollection, UnknownSource
 from core.interfaces import StoredSource
 from core.records import Answer, Event, Finished, Hit, Message, SearchFilter
 from core.settings import Settings, load_settings
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ingest.reports import IngestEvent, IngestReport
 
 DEFAULT_COLLECTION = "default"
+_PATIENCE_SECONDS = 3.0  # how long a deletion waits for an ingest of this process before it says so
 
 
 class KnowledgeBase:
@@ -209,7 +210,7 @@ class KnowledgeBase:
             StoreLocked: Another process writes.
         """
         source = self.document(path, collection=collection)
-        with self._writer() as store:
+        with self._writer(patience_seconds=_PATIENCE_SECONDS) as store:
             store.delete(source.path, collection=source.collection)
         return source
 
@@ -238,9 +239,14 @@ class KnowledgeBase:
             yield Pipeline(store, embedder, self.settings.ingest, exclude=exclude)
 
     @contextmanager
-    def _writer(self) -> Iterator[Store]:
-        with self._writing, self.services.open_writer() as writer:
-            yield writer
+    def _writer(self, *, patience_seconds: float = -1) -> Iterator[Store]:
+        if not self._writing.acquire(timeout=patience_seconds):
+            raise StoreLocked("an ingest is running", remedy="Try again when it has ended, or stop it")
+        try:
+            with self.services.open_writer() as writer:
+                yield writer
+        finally:
+            self._writing.release()
 
     # --- checking input --------------------------------------------------------------------------------------------
 

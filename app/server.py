@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import webbrowser
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -164,12 +165,17 @@ def serve(kb: KnowledgeBase, *, host: str, port: int, open_browser: bool = False
         Thread(target=_warm, args=(kb,), name="warm", daemon=True).start()
         address = f"http://{_shown_host(host)}:{listening.getsockname()[1]}"
         print(f"Citadel is on {address}", flush=True)
-        if open_browser:
+        if open_browser and _has_screen():
             webbrowser.open(address)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _has_screen() -> bool:
+    """Return whether a browser would open in a window: on a bare terminal one would take the terminal over."""
+    return os.name == "nt" or sys.platform == "darwin" or bool(os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY"))
 
 
 def _warm(kb: KnowledgeBase) -> None:
