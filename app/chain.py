@@ -48,7 +48,7 @@ _EMPTY: dict[Language, str] = {
 }
 _SEPARATOR: dict[Language, str] = {"en": " ", "zh": ""}
 # A second sentence is quoted when it is nearly as good as the best, in log-odds.
-_SECOND_WITHIN = 1.5
+_SECOND_WITHIN = 1.0
 
 
 class Writer(Protocol):

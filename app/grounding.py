@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.evidence import Evidence, Rarity
-from app.rows import header_above, readable
+from app.rows import header_above, is_row, readable
 from core.records import Citation, Hit, Sentence
-from core.text import content_terms, numbers, sentence_spans
+from core.text import content_terms, detect_language, numbers, sentence_spans
 
 LONGEST_QUOTE_CHARS = 900
+_LABEL_WIDTH = 48  # columns; a sentence this short often needs the next one
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nor|neither|cannot)\b|n['’]t\b|"
     r"不(?![同仅但断少锈管论过久])|没|沒|無(?!線)|无(?![线锡论])|未(?![来來])|勿|非(?![常洲])|禁止",
@@ -207,13 +208,20 @@ def quote_answer(
 
 
 def extended(item: Evidence, hit: Hit) -> Evidence:
-    """Return the evidence with the list that follows it, when it ends in a colon and only announces it."""
-    if not item.text.rstrip().endswith((":", "：")):
+    """Return the evidence with what it announces: the list after its colon, or the sentence after a mere label.
+
+    "E57: flow meter reports no pulses." is followed in its paragraph by what to do about it.
+    """
+    text, offset = hit.chunk.text, hit.chunk.locator.start
+    announces = item.text.rstrip().endswith((":", "："))
+    width = len(item.text) * (2 if detect_language(item.text) == "zh" else 1)
+    if is_row(item.text) or not (announces or width < _LABEL_WIDTH):
         return item
-    offset = hit.chunk.locator.start
     end = item.end
-    for start, stop in sentence_spans(hit.chunk.text):
-        if offset + start >= item.end and offset + stop - item.start <= LONGEST_QUOTE_CHARS:
-            end = offset + stop
-    text = hit.chunk.text[item.start - offset : end - offset]
-    return replace(item, end=end, text=text)
+    for start, stop in sentence_spans(text):
+        if offset + start < end or offset + stop - item.start > LONGEST_QUOTE_CHARS:
+            continue
+        if not announces and ("\n" in text[end - offset : start] or end > item.end):
+            break
+        end = offset + stop
+    return replace(item, end=end, text=text[item.start - offset : end - offset])

@@ -23,7 +23,7 @@ import pypdfium2 as pdfium
 
 from app.evaluation import comparable, figure
 from app.knowledge_base import KnowledgeBase
-from core.records import Answer, Citation, SearchFilter
+from core.records import Answer, Citation, Locator, SearchFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +89,10 @@ def run(kb: KnowledgeBase, name: str, folder: Path, questions: list[Question], *
         answer = kb.ask(question.text, filter=SearchFilter(collections=(name,)))
         for citation in answer.citations:
             check_verbatim(kb, citation)
-        retrieved = any(holds(folder, h.source, h.page, question) for h in answer.hits)
+        retrieved = any(holds(folder, h.source, p, question) for h in answer.hits for p in pages(h.chunk.locator))
         count("a retrieved page holds it", retrieved)
         count("answered", not answer.abstained)
-        right = [holds(folder, c.source, c.page, question) for c in answer.citations]
+        right = [any(holds(folder, c.source, p, question) for p in pages(c.locator)) for c in answer.citations]
         if not answer.abstained:
             for hit in right:
                 count("citations whose page holds it", hit)
@@ -115,9 +115,14 @@ def check_verbatim(kb: KnowledgeBase, citation: Citation) -> None:
         raise SystemExit(f"not verbatim: {citation}")
 
 
-def holds(folder: Path, source: str, page: int | None, question: Question) -> bool:
+def pages(locator: Locator) -> range:
+    """Return the pages that a passage touches."""
+    return range(locator.page or 0, (locator.page_end or locator.page or 0) + 1)
+
+
+def holds(folder: Path, source: str, page: int, question: Question) -> bool:
     """Return whether a page of a file that may hold the answer has one of the expected strings."""
-    if page is None or (question.files and source not in question.files):
+    if not page or (question.files and source not in question.files):
         return False
     text = page_text(str(folder / source), page)
     return any(comparable(expected) in text for expected in question.expected)

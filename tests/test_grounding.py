@@ -144,3 +144,11 @@ def test_a_sentence_that_announces_a_list_brings_the_list() -> None:
     whole = extended(announced, passage)
     assert whole.text.endswith("2. Wait for the lamp.")
     assert (whole.start, whole.end) == (50, 50 + len(passage.chunk.text))
+
+
+def test_a_mere_label_brings_the_sentence_after_it() -> None:
+    passage = hit("E57: No pulses. Clean the inlet filter of the flow meter. Then restart.\n\nE58: Too hot.")
+    label = Evidence(hit=0, start=0, end=15, text="E57: No pulses.", score=1.0)
+    assert extended(label, passage).text == "E57: No pulses. Clean the inlet filter of the flow meter."
+    last = Evidence(hit=0, start=73, end=86, text="E58: Too hot.", score=1.0)
+    assert extended(last, passage).text == "E58: Too hot."
