@@ -214,6 +214,9 @@ def _lexical_features(
 def answerable_features(question: str, ranked: Sequence[Evidence], hits: Sequence[Hit]) -> list[float]:
     """Return what tells whether the passages answer, in the order of ``ANSWERABLE_FEATURES``.
 
+    How far the best passage leads the others is left out: it tells much in an encyclopedia, where each paragraph has a
+    subject of its own, and misleads among a firm's quarterly reports, which are all alike.
+
     Args:
         question: The standalone question.
         ranked: The evidence, best first.
@@ -224,18 +227,14 @@ def answerable_features(question: str, ranked: Sequence[Evidence], hits: Sequenc
     held = [content_terms(f"{hit.source} {hit.title} {hit.chunk.embedded_text}") for hit in hits]
     shares = [len(wanted & terms) / len(wanted) if wanted else 1.0 for terms in held]
     everywhere = len(wanted & frozenset().union(*held)) / len(wanted) if wanted else 1.0
-    dense = [hit.scores.get("dense", 0.8) for hit in hits]
-    fused = [hit.score for hit in hits]
     values = {
         **{f"best_{name}": best[name] for name in _OF_THE_BEST},
         "score": ranked[0].score,
         "lead": ranked[0].score - sum(e.score for e in ranked) / len(ranked),
-        "dense": max(dense),
-        "dense_lead": max(dense) - sum(dense) / len(dense),
+        "dense": max(hit.scores.get("dense", 0.8) for hit in hits),
         "passage_share": max(shares),
         "all_share": everywhere,
-        "fused": max(fused),
-        "fused_lead": max(fused) - sum(fused) / len(fused),
+        "fused": max(hit.score for hit in hits),
     }
     return [values[name] for name in ANSWERABLE_FEATURES]
 

@@ -40,11 +40,9 @@ ANSWERABLE_FEATURES = (
     "score",
     "lead",
     "dense",
-    "dense_lead",
     "passage_share",
     "all_share",
     "fused",
-    "fused_lead",
 )
 PICK = Weights(
     weights=(
@@ -67,6 +65,6 @@ PICK = Weights(
     bias=0.0,
 )
 ANSWERABLE = Weights(
-    weights=(0.8342, 0.75, 2.422, 0.07, 0.0, -0.5144, 0.0669, 0.2866, 0.7312, 34.0028, 0.1737, 1.236, 11.3042, 21.1287),
-    bias=-19.5271,
+    weights=(0.8355, 0.6405, 0.1227, 0.2935, 0.0, -0.1154, 0.0727, 0.4958, 6.7021, 0.1794, 1.7792, 18.9376),
+    bias=-29.571,
 )
