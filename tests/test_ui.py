@@ -22,12 +22,10 @@ from core.records import Event, Message, SearchFilter, Token
 from core.settings import AnswerSettings, EmbedderSettings, GeneratorSettings, IngestSettings, ServeSettings, Settings
 from tests.small_store import HashingEmbedder
 
-pytestmark = pytest.mark.browser
-
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "knowledge_base"
 FILES = ("handbook/staff-handbook-2025.pdf", "prices/price-list-2025-eur.xlsx", "中文/售后服务常见问题.md")
 # A real browser on a machine that does other things now and then misses an event; a fault of ours fails every time.
-pytestmark = pytest.mark.flaky(reruns=2)
+pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 QUESTION = "How many days of paid annual leave do full-time employees have?"
 QUOTE = "Full-time employees have 27 days of paid annual leave in a calendar year"
