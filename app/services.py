@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from app.chain import AnswerChain
     from indexes.knowledge_base import KnowledgeIndex
     from indexes.store import Store
-
-    from app.chain import AnswerChain
     from llm.backends import GroundedChatModel
     from llm.embedders import Embedder
 
