@@ -102,6 +102,21 @@ def test_search_prints_passages_best_first(filled: Run) -> None:
     assert [hit["source"] for hit in hits] == ["lease.txt"]
 
 
+@pytest.mark.parametrize(
+    ("narrowed", "found"),
+    [
+        (["--source", "*.txt"], {"lease.txt", "休假.txt"}),
+        (["--source", "lease.*"], {"lease.txt"}),
+        (["--type", "application/pdf"], set()),
+        (["--since", "2001-01-01"], {"lease.txt", "休假.txt"}),
+        (["--until", "2001-01-01"], set()),
+    ],
+)
+def test_a_search_is_narrowed_by_source_type_and_date(filled: Run, narrowed: list[str], found: set[str]) -> None:
+    _, out, _ = filled("search", "keys 年假", "--json", *narrowed)
+    assert {hit["source"] for hit in json.loads(out)} == found
+
+
 def test_many_questions_are_answered_in_bulk_and_a_wrong_line_harms_no_other(filled: Run, tmp_path: Path) -> None:
     asked, answered = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     history = [{"role": "user", "content": "Until when is the office in the Wijnhaven leased?"}]
@@ -187,6 +202,7 @@ def test_cases_are_scored(filled: Run, tmp_path: Path) -> None:
         (["ask", "？！"], 2, "no words"),
         (["ask", "why " * 12_500], 2, "50,000-character"),
         (["ask"], 2, "a question is needed"),
+        (["ask", "Why?", "--since", "31.3.2025"], 2, "--since 31.3.2025"),
         (["ask", "Why?", "--collection", "ofice"], 2, "The nearest is office"),
         (["search", "x", "--collection", "ofice"], 2, "no such collection"),
         (["delete", "leese.txt"], 2, "The nearest is lease.txt"),

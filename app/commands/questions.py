@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,24 @@ def _question(arguments: argparse.Namespace) -> str:
 
 
 def _filter(arguments: argparse.Namespace) -> SearchFilter:
-    return SearchFilter(collections=(arguments.collection,) if arguments.collection else ())
+    return SearchFilter(
+        collections=(arguments.collection,) if arguments.collection else (),
+        sources=tuple(getattr(arguments, "source", ())),
+        media_types=tuple(getattr(arguments, "type", ())),
+        modified_after=_day(getattr(arguments, "since", None), option="--since"),
+        modified_before=_day(getattr(arguments, "until", None), option="--until", whole=True),
+    )
+
+
+def _day(date: str | None, *, option: str, whole: bool = False) -> float | None:
+    """Return the seconds since the epoch at which a day of the local calendar begins, or when ``whole`` ends."""
+    if date is None:
+        return None
+    try:
+        start = datetime.strptime(date, "%Y-%m-%d")
+    except ValueError:
+        raise UsageError("is no date", where=f"{option} {date}", remedy="Write it as 2025-03-31") from None
+    return (start + timedelta(days=1)).timestamp() - 1e-6 if whole else start.timestamp()
 
 
 def _history(line: dict[str, Any]) -> tuple[Message, ...]:
