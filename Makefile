@@ -29,7 +29,7 @@ setup: .venv/.models
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 .venv/.packages: requirements.txt | .venv/bin/python
-	@echo "Installing packages (about 2.5 GB unpacked)"
+	@echo "Installing packages (about 2.5 GB unpacked, a few minutes)"
 	@$(PY) -m pip install --progress-bar=off -q -r requirements.txt
 	@touch $@
 
