@@ -27,7 +27,7 @@ from ingest.storable import storable_name
 from ingest.workers import PARSER, Parsed, ParserPool
 
 # Raised whenever the parsers or the cutting give something else for the same file, so that it is ingested anew.
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 
 _MIB = 2**20
 _WAIT_SECONDS = 0.05

@@ -208,6 +208,18 @@ def test_running_heads_and_page_numbers_stay_out_of_the_flow(tmp_path: Path) -> 
     assert document.n_pages == 30
 
 
+def test_a_numbered_footer_that_follows_the_text_up_and_down_stays_out_of_the_flow(tmp_path: Path) -> None:
+    pages = [
+        Page(
+            content=lines(72, 700, [f"Page {i} speaks of topic {i} alone.", *PROSE])
+            + text(200, 30 + 9 * (i % 5), f"Acme Inc. | Q1 2023 Form 10-Q | {i}")
+        )
+        for i in range(1, 12)
+    ]
+    document = read(tmp_path / "a.pdf", pdf_bytes(pages))
+    assert document.text.count("Acme Inc.") == 1
+
+
 def test_items_of_a_list_stand_one_a_line(tmp_path: Path) -> None:
     content = lines(72, 700, PROSE) + lines(
         90, 640, ["\u2022 Empty the tray.", "\u2022 Rinse it.", "\u2022 Put it back."]

@@ -18,6 +18,8 @@ _PAGE_NUMBER = re.compile(
     re.I,
 )
 _DIGITS = re.compile(r"\d+")
+# A footer that ends in its page's number; where a program set it right below the text, its height changes by page.
+_NUMBERED = re.compile(r"[^\W\d_].*[|·•–—-]\s*(?:page\s*)?#$")
 
 
 @dataclass(slots=True)
@@ -89,4 +91,5 @@ def running_lines(edges: Edges, others: Iterable[Edges], *, n_pages: int) -> lis
 
 
 def _same(a: EdgeLine, b: EdgeLine) -> bool:
-    return a.shape == b.shape and (a.is_page_number or abs(a.y - b.y) < _SHIFT)
+    anywhere = a.is_page_number or _NUMBERED.search(a.shape) is not None
+    return a.shape == b.shape and (anywhere or abs(a.y - b.y) < _SHIFT)
