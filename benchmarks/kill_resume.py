@@ -3,7 +3,7 @@
 ``python -m benchmarks.kill_resume [-n 20] [--data DIR] [--seed 1]``
 
 Each round adds files and changes some, starts ``python -m app ingest --json``, and kills it with SIGKILL at a moment
-drawn between its start and the time that a whole round takes. After each kill every acknowledged file must be stored
+drawn between its start and the time that all that is left to do takes. After each kill every acknowledged file must be stored
 as it was acknowledged, and ``verify`` must be clean; after the last round one more ingest must find the rest.
 """
 
@@ -43,7 +43,8 @@ def main() -> int:
         print(f"a whole round takes {whole_seconds:.1f} s")
         for n in range(1, options.n + 1):
             trial.write_files()
-            kill_after = trial.dice.uniform(0, whole_seconds)
+            # What is left over from round to round adds up, and a later kill has to fall among it too.
+            kill_after = trial.dice.uniform(0, whole_seconds * (1 + n / 4))
             n_before = len(trial.acknowledged)
             trial.ingest(kill_after=kill_after)
             n_new = len(trial.acknowledged) - n_before
