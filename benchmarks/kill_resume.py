@@ -3,7 +3,7 @@
 ``python -m benchmarks.kill_resume [-n 20] [--data DIR] [--seed 1]``
 
 Each round adds files and changes some, starts ``python -m app ingest --json``, and kills it with SIGKILL at a moment
-drawn between its start and the time that all that is left to do takes. After each kill every acknowledged file must be stored
+drawn between its start and the time that all that is left takes. After each kill every acknowledged file must be stored
 as it was acknowledged, and ``verify`` must be clean; after the last round one more ingest must find the rest.
 """
 
