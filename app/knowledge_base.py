@@ -234,7 +234,6 @@ class KnowledgeBase:
 
         embedder = self.services.embedder
         with self._writer() as store:
-            store.use_embedder(fingerprint=embedder.fingerprint, dimension=embedder.dimension)
             exclude = [self.settings.data_dir.resolve() / name for name in ("models", "citadel.db")]
             yield Pipeline(store, embedder, self.settings.ingest, exclude=exclude)
 

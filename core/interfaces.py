@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -94,6 +95,4 @@ class DocumentStore(Protocol):
 
 def source_id(*, collection: str, path: str, sha256: str) -> str:
     """Return the name of a source's content at its place: 32 hexadecimal digits."""
-    import hashlib
-
     return hashlib.sha256(f"{collection}\n{path}\n{sha256}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
