@@ -187,8 +187,7 @@ class AnswerChain:
 
     def _refusal(self, searched: _Searched, language: Language) -> Answer:
         text = _REFUSAL[language] if searched.hits else _EMPTY[language]
-        answer = self._answer(searched, language, text=text, sentences=(Sentence(start=0, end=len(text)),))
-        return replace(answer, abstained=True, sentences=(), model="")
+        return replace(self._answer(searched, language, text=text), abstained=True, model="")
 
     def _answer(
         self,

@@ -94,9 +94,10 @@ class KnowledgeBase:
         Raises:
             UnknownSource: There is none; the nearest path is named.
         """
-        found = [source for source in self.documents(collection=collection) if source.path == path]
+        sources = self.documents(collection=collection)
+        found = [source for source in sources if source.path == path]
         if not found:
-            near = nearest(path, [source.path for source in self.documents(collection=collection)])
+            near = nearest(path, [source.path for source in sources])
             raise UnknownSource(
                 "there is no such document", where=path, remedy=f"The nearest is {near}" if near else ""
             )

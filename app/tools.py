@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field
 
-from core.records import Answer
+from core.records import Answer, place_of
 
 if TYPE_CHECKING:
     from app.knowledge_base import KnowledgeBase
@@ -41,5 +41,5 @@ def as_text(answer: Answer) -> str:
     if answer.abstained:
         return answer.text
     said = " ".join(answer.text[s.start : s.end] + "".join(f"[{n}]" for n in s.citations) for s in answer.sentences)
-    quotes = [f"[{c.number}] {c.source}{f', page {c.page}' if c.page else ''}: {c.quote}" for c in answer.citations]
+    quotes = [f"[{c.number}] {place_of(c)}: {c.quote}" for c in answer.citations]
     return "\n".join([said, *quotes])

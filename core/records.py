@@ -304,6 +304,11 @@ def hit_to_json(hit: Hit) -> dict[str, Any]:
     }
 
 
+def place_of(item: Hit | Citation) -> str:
+    """Return the source of a hit or citation with its page, as a reader would write it: "manual.pdf, page 3"."""
+    return f"{item.source}, page {item.page}" if item.page else item.source
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
     """The first event of an answer: what was found."""

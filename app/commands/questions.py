@@ -14,7 +14,7 @@ from typing import Any
 from app.evaluation import read_cases, report_lines, score
 from app.knowledge_base import KnowledgeBase
 from core.errors import CitadelError, MalformedInput, MissingPath, UsageError
-from core.records import Answer, Finished, Message, SearchFilter, Token, hit_to_json
+from core.records import Answer, Finished, Message, SearchFilter, Token, hit_to_json, place_of
 from core.settings import LoadedSettings
 
 
@@ -34,8 +34,7 @@ def search(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
             print(json.dumps([hit_to_json(hit) for hit in hits], ensure_ascii=False, indent=2))
             return 0
         for i, hit in enumerate(hits, 1):
-            page = f", page {hit.page}" if hit.page else ""
-            print(f"{i}. {hit.source}{page}  ({hit.score:.4f})\n   {' '.join(hit.chunk.text.split())[:300]}\n")
+            print(f"{i}. {place_of(hit)}  ({hit.score:.4f})\n   {' '.join(hit.chunk.text.split())[:300]}\n")
         if not hits:
             print("nothing found", file=sys.stderr)
     return 0
@@ -86,16 +85,14 @@ def _print_answer(answer: Answer) -> None:
     if answer.abstained:
         print(answer.text)
         for hit in answer.hits[:3]:
-            page = f", page {hit.page}" if hit.page else ""
-            print(f"  closest: {hit.source}{page}: {' '.join(hit.chunk.text.split())[:160]}")
+            print(f"  closest: {place_of(hit)}: {' '.join(hit.chunk.text.split())[:160]}")
         return
     for sentence in answer.sentences:
         marks = "".join(f"[{n}]" for n in sentence.citations) or "[no support found]"
         print(f"{answer.text[sentence.start : sentence.end]} {marks}")
     print()
     for citation in answer.citations:
-        page = f", page {citation.page}" if citation.page else ""
-        print(f"[{citation.number}] {citation.source}{page}: “{' '.join(citation.quote.split())}”")
+        print(f"[{citation.number}] {place_of(citation)}: “{' '.join(citation.quote.split())}”")
 
 
 def _question(arguments: argparse.Namespace) -> str:
