@@ -1,4 +1,4 @@
-"""GGUF files: read and check their headers before llama.cpp does, and write them anew in another number format.
+"""GGUF files: read and check their headers before llama.cpp does; :mod:`llm.gguf_writing` writes them.
 
 llama.cpp may end the whole process on a file that is cut short or is something else; here each such file is a named
 error. Reading is ours too because a header of 49,000 words takes the ``gguf`` package a second and this a fraction.
@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 
@@ -28,12 +27,6 @@ _MAX_COUNT = 1 << 24  # more fields, words or tensors than any model has: the co
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _UINT32, _STRING, _ARRAY = 4, 8, 9
 _CONTROL_TOKEN = 3  # token types: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
-
-# The words' vectors, which are the output's too in a small model, lose most by 4 bits: there they stay as they are.
-_SENSITIVE = ("token_embd.weight", "output.weight")
-
-NumberFormat = Literal["Q4_0", "Q4_1", "Q8_0", "F16"]
-_FILE_TYPES: dict[NumberFormat, int] = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7}  # llama.h: enum llama_ftype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +148,7 @@ def _read(path: Path, reader: _Reader) -> GgufFile:
     fields_end = reader.file.tell()
     tensors = tuple(_tensor(reader) for _ in range(n_tensors))
     alignment = int(fields.get("general.alignment", DEFAULT_ALIGNMENT)) or DEFAULT_ALIGNMENT
-    tensors_start = _aligned(reader.file.tell(), alignment)
+    tensors_start = aligned(reader.file.tell(), alignment)
     size = os.fstat(reader.file.fileno()).st_size
     end = tensors_start + max((tensor.offset + tensor.n_bytes for tensor in tensors), default=0)
     if not tensors:
@@ -208,74 +201,6 @@ def check_llama(file: GgufFile) -> None:
         raise ModelUnfit(f"lacks {lacks}", where=file.path.name, remedy="Fetch or convert the model anew")
 
 
-def requantize(source: Path, to: Path, *, number_format: NumberFormat, progress: Callable[[int, int], None]) -> None:
-    """Write ``source`` anew with its matrices in another number format; all its fields are kept byte for byte.
-
-    Vectors (norms) stay as they are, and with a 4-bit format the words' matrices too. The file at ``to`` is flushed to
-    disk; the caller renames it into place.
-
-    Raises:
-        ModelDamaged, ModelUnfit: As :func:`read_gguf`.
-    """
-    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-
-    file = read_gguf(source)
-    target = GGMLQuantizationType[number_format]
-    block, block_bytes = GGML_QUANT_SIZES[target]
-    planned: list[tuple[Tensor, Tensor]] = []
-    offset = 0
-    for tensor in file.tensors:
-        n = int(np.prod(tensor.dimensions))
-        matrix = len(tensor.dimensions) > 1 and tensor.dimensions[0] % block == 0
-        matrix = matrix and not (tensor.name in _SENSITIVE and number_format in ("Q4_0", "Q4_1"))
-        kind, n_bytes = (int(target), n // block * block_bytes) if matrix else (tensor.kind, tensor.n_bytes)
-        new = Tensor(name=tensor.name, dimensions=tensor.dimensions, kind=kind, offset=offset, n_bytes=n_bytes)
-        planned.append((tensor, new))
-        offset = _aligned(offset + n_bytes, DEFAULT_ALIGNMENT)
-    with source.open("rb") as reader, to.open("wb") as writer:
-        writer.write(_header(reader, file, [new for _, new in planned], file_type=_FILE_TYPES[number_format]))
-        for done, (old, new) in enumerate(planned, start=1):
-            reader.seek(file.tensors_start + old.offset)
-            for piece in _converted(reader.read(old.n_bytes), old, new):
-                writer.write(piece)
-            writer.write(b"\0" * (_aligned(new.n_bytes, DEFAULT_ALIGNMENT) - new.n_bytes))
-            progress(done, len(planned))
-        writer.flush()
-        os.fsync(writer.fileno())
-
-
-def _header(reader: IO[bytes], file: GgufFile, tensors: list[Tensor], *, file_type: int) -> bytes:
-    reader.seek(0)
-    raw = bytearray(reader.read(file.fields_end))
-    for name, value in (("general.file_type", file_type), ("general.alignment", DEFAULT_ALIGNMENT)):
-        if name in file.field_places:
-            struct.pack_into("<I", raw, file.field_places[name], value)
-    for tensor in tensors:
-        label = tensor.name.encode()
-        raw += struct.pack("<Q", len(label)) + label + struct.pack("<I", len(tensor.dimensions))
-        raw += struct.pack(f"<{len(tensor.dimensions)}QIQ", *tensor.dimensions, tensor.kind, tensor.offset)
-    return bytes(raw.ljust(_aligned(len(raw), DEFAULT_ALIGNMENT), b"\0"))
-
-
-def _converted(raw: bytes, old: Tensor, new: Tensor) -> Iterator[bytes]:
-    from gguf import quants
-    from gguf.constants import GGMLQuantizationType
-
-    if old.kind == new.kind:
-        yield raw
-        return
-    n_rows = int(np.prod(old.dimensions[1:]))
-    rows = np.frombuffer(raw, np.uint8).reshape(n_rows, -1)
-    step = max(1, (8 << 20) // old.dimensions[0])  # 32 MB of float32 at a time
-    for start in range(0, n_rows, step):
-        floats = quants.dequantize(_typed(rows[start : start + step], old.kind), GGMLQuantizationType(old.kind))
-        yield quants.quantize(floats.astype(np.float32), GGMLQuantizationType(new.kind)).tobytes()
-
-
-def _typed(rows: Any, kind: int) -> Any:
-    plain = {0: np.float32, 1: np.float16}
-    return rows.view(plain[kind]) if kind in plain else rows
-
-
-def _aligned(n: int, alignment: int) -> int:
+def aligned(n: int, alignment: int = DEFAULT_ALIGNMENT) -> int:
+    """Return ``n`` rounded up to a multiple of ``alignment``."""
     return -(-n // alignment) * alignment

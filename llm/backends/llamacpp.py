@@ -47,7 +47,7 @@ def open_model(settings: GeneratorSettings, models_dir: Path, progress: Progress
     Raises:
         ModelError: The file is missing or unfit, or llama.cpp is not installed or cannot load it.
     """
-    file = find_gguf(settings.model, models_dir, progress)
+    file = find_gguf(settings.model, models_dir, progress, adapter=settings.adapter)
     name = settings.model if "/" not in settings.model else file.path.stem
     template = (
         template_for(name, chat_template=file.chat_template)
@@ -108,9 +108,10 @@ class Engine:
         file: A checked file.
         n_ctx: Window of each conversation, in tokens.
         threads: Processor threads; 0: all cores.
+        lora: A GGUF adapter computed beside the model, or None.
     """
 
-    def __init__(self, file: GgufFile, *, n_ctx: int, threads: int = 0) -> None:
+    def __init__(self, file: GgufFile, *, n_ctx: int, threads: int = 0, lora: Path | None = None) -> None:
         self.file = file
         self._folder = Path(tempfile.mkdtemp(prefix="citadel-", dir=_short_temporary_folder()))
         self._lock, self._stops, self._closed = Lock(), set[Event](), False
@@ -119,6 +120,8 @@ class Engine:
         try:
             params = _params(file.path, n_ctx=n_ctx, n_parallel=n_parallel, threads=threads)
             params.api_keys = [key]
+            if lora:
+                params.lora_adapters = [_lora(lora)]
             socket = self._folder / "llama.sock"
             if os.name == "posix":
                 params.hostnames = [str(socket)]
@@ -182,6 +185,21 @@ class Engine:
         finally:
             stopped.set()
             worker.join()
+
+    def next_log_probabilities(self, tokens: list[int], *, n: int) -> dict[int, float]:
+        """Return the natural logarithms of the likeliest ``n`` next tokens' probabilities, by token."""
+        self._check_open()
+        answers: list[Any] = []
+
+        def take(answer: Any) -> bool:
+            answers.append(answer)
+            return False
+
+        request = {"prompt": tokens, "max_tokens": 1, "temperature": 0, "logprobs": n, "stream": False}
+        self._server.handle_completions(request, take)
+        _text(answers[-1], where=self.file.path.name)  # raises what llama.cpp says went wrong
+        first = answers[-1]["choices"][0]["logprobs"]["content"][0]
+        return {int(one["id"]): float(one["logprob"]) for one in first["top_logprobs"]}
 
     def close(self) -> None:
         """Stop what is being written, wait for it, and free the model."""
@@ -265,6 +283,12 @@ def _params(path: Path, *, n_ctx: int, n_parallel: int, threads: int) -> Any:
     params.cors_origins = ""
     params.verbosity = -1
     return params
+
+
+def _lora(path: Path) -> Any:
+    import xllamacpp
+
+    return xllamacpp.CommonAdapterLoraInfo(str(path), 1.0)
 
 
 @contextmanager

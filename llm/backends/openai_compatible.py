@@ -36,11 +36,14 @@ def open_model(settings: GeneratorSettings, models_dir: Path, progress: object =
     """Name a served model; nothing is asked of the server until the first question.
 
     Raises:
-        InvalidSetting: ``generator.base_url`` is no address.
+        InvalidSetting: ``generator.base_url`` is no address, or an adapter is named.
     """
     if not settings.base_url.startswith(("http://", "https://")):
         remedy = "Set it to the server's address with its version, such as http://127.0.0.1:8000/v1"
         raise InvalidSetting("the openai backend needs an address", where="generator.base_url", remedy=remedy)
+    if settings.adapter not in ("default", "none"):
+        remedy = "Name it to the server, or choose another generator.backend"
+        raise InvalidSetting("a served model has its server's adapters", where="generator.adapter", remedy=remedy)
     return OpenAICompatibleChatModel(
         model_name=settings.model,
         n_ctx=settings.n_ctx,

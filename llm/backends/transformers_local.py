@@ -7,6 +7,8 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,17 @@ from core.errors import BackendFailed, BackendUnavailable, ModelDamaged, ModelMi
 from core.settings import GeneratorSettings
 from llm.backends.base import GroundedChatModel, Request, until_stop
 from llm.backends.model_files import Progress, find_gguf
+from llm.gguf_files import read_gguf
 from llm.quiet import quiet_transformers
 from llm.templates import TEMPLATES, ChatTemplate, render, template_for
 
 log = logging.getLogger(__name__)
 
+# The pattern of Llama 3's tokenizer.json.
+_LLAMA_3_CUT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
 _UNFINISHED = "\ufffd"  # what a part of a character decodes to
 _WINDOW_TOKENS = 16  # decoded again with each token, so that one that changes its neighbour's spacing reads right
 
@@ -33,16 +41,9 @@ def open_model(
     Raises:
         ModelError: It is missing, damaged or unfit, or what loads it is not installed.
     """
-    folder = Path(settings.model).expanduser()
-    if folder.is_dir():
-        _check_folder(folder)
-        tokenizer, model = _load(folder, {}, settings)
-    else:
-        file = find_gguf(settings.model, models_dir, progress)
-        folder = file.path
-        tokenizer, model = _load(file.path.parent, {"gguf_file": file.path.name}, settings)
+    path, tokenizer, model = load_model(settings, models_dir, progress)
     stated = getattr(tokenizer, "chat_template", None) or ""
-    name = settings.model if "/" not in settings.model else folder.stem
+    name = settings.model if "/" not in settings.model else path.stem
     template = (
         template_for(name, chat_template=str(stated)) if settings.template == "auto" else TEMPLATES[settings.template]
     )
@@ -56,6 +57,18 @@ def open_model(
         tokenizer=tokenizer,
         model=model,
     )
+
+
+def load_model(
+    settings: GeneratorSettings, models_dir: Path, progress: Progress | None = None
+) -> tuple[Path, Any, Any]:
+    """Return the folder or file of a model, its tokenizer, and the model in torch; raises as :func:`open_model`."""
+    folder = Path(settings.model).expanduser()
+    if folder.is_dir():
+        check_folder(folder)
+        return folder, *_load(folder, {}, settings)
+    file = find_gguf(settings.model, models_dir, progress, adapter=settings.adapter).path
+    return file, *_load(file.parent, {"gguf_file": file.name}, settings)
 
 
 class TransformersChatModel(GroundedChatModel):
@@ -125,7 +138,12 @@ class TransformersChatModel(GroundedChatModel):
             raise BackendFailed(f"torch failed ({_first_line(error)})", where=self.model_name) from error
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Check that a folder holds a Llama-architecture model with weights that are no pickle.
+
+    Raises:
+        ModelMissing, ModelDamaged, ModelUnfit: It does not.
+    """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -172,8 +190,25 @@ def _load(folder: Path, options: dict[str, str], settings: GeneratorSettings) ->
         where = options.get("gguf_file") or folder.name
         what = f"cannot be loaded ({_first_line(error)})"
         raise ModelDamaged(what, where=where, remedy="Fetch the model again") from error
+    if not options and settings.adapter not in ("none", "default"):
+        model = _with_adapter(model, folder, settings)
     model.eval()
     return tokenizer, _eight_bits(torch, model) if settings.load_bits == "8" else model
+
+
+def _with_adapter(model: Any, folder: Path, settings: GeneratorSettings) -> Any:
+    """Merge an adapter into a folder's model, or, where that is held in 4 bits, put it beside."""
+    from llm.adapters import base_sha256, read_adapter
+
+    adapter = read_adapter(Path(settings.adapter).expanduser())
+    adapter.check_base(base_sha256(folder), name=folder.name)
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        remedy = "Install the requirements, or set generator.adapter=none"
+        raise BackendUnavailable("peft is not installed", where="generator.adapter", remedy=remedy) from error
+    beside: Any = PeftModel.from_pretrained(model, str(adapter.folder))
+    return beside if settings.load_bits == "4" else beside.merge_and_unload()
 
 
 def load_gguf(path: Path, dtype: Any) -> tuple[Any, Any]:
@@ -182,7 +217,7 @@ def load_gguf(path: Path, dtype: Any) -> tuple[Any, Any]:
     ``AutoModelForCausalLM.from_pretrained`` would ask for accelerate, which nothing else here needs.
     """
     import torch
-    from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
+    from transformers import AutoConfig, LlamaForCausalLM
     from transformers import modeling_gguf_pytorch_utils as gguf_weights
 
     kind: Any = LlamaForCausalLM
@@ -190,14 +225,37 @@ def load_gguf(path: Path, dtype: Any) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
     with torch.device("meta"):
         shapes = kind(config)
-    weights = read(str(path), return_tensors=True, model_to_load=shapes)["tensors"]
+    with redirect_stderr(StringIO()):  # a progress bar that no setting of transformers switches off
+        weights = read(str(path), return_tensors=True, model_to_load=shapes)["tensors"]
     weights = {name: value.to(dtype) for name, value in weights.items()}
     if "lm_head.weight" not in weights:  # a small model's output is its words' matrix
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     model = kind(config).to(dtype)
     model.load_state_dict(weights, strict=True, assign=True)
-    tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
-    return tokenizer, model.eval()
+    return load_gguf_tokenizer(path), model.eval()
+
+
+def load_gguf_tokenizer(path: Path) -> Any:
+    """Return the tokenizer of a checked GGUF file, cutting text as llama.cpp does.
+
+    transformers reads the words and merges and leaves out how text is cut before: of SmolLM, that each digit stands
+    alone, without which a line break before a number becomes another token.
+    """
+    from tokenizers import Regex, pre_tokenizers
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
+    cut = read_gguf(path).fields.get("tokenizer.ggml.pre")
+    if cut == "smollm":
+        first: Any = pre_tokenizers.Digits(individual_digits=True)
+        second = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    elif cut == "llama-bpe":
+        first = pre_tokenizers.Split(Regex(_LLAMA_3_CUT), behavior="isolated")
+        second = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    else:
+        return tokenizer
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([first, second])
+    return tokenizer
 
 
 def _four_bits(torch: Any) -> dict[str, Any]:
