@@ -10,7 +10,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import CitadelError
@@ -28,7 +28,7 @@ COMMANDS = {
     "purge": "app.commands.documents:purge",
     "search": "app.commands.questions:search",
     "ask": "app.commands.questions:ask",
-    "eval": "app.commands.questions:evaluate",
+    "eval": "app.commands.evaluating:evaluate",
     "serve": "app.commands.serving:serve",
     "config": "app.commands.configuration:config",
 }
@@ -37,10 +37,7 @@ COMMANDS = {
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
     root = argparse.ArgumentParser(prog="python -m app", description="Ask your documents, and see the passage.")
-    root.add_argument("--data", metavar="DIR", help="data directory (default: $CITADEL_DATA, citadel.toml, ./data)")
-    root.add_argument("--config", metavar="FILE", type=Path, help="settings file (default: ./citadel.toml)")
-    root.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="one setting; may be repeated")
-    root.add_argument("--verbose", action="store_true", help="log to standard error, with tracebacks")
+    add_main_options(root)
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     one = commands.add_parser("setup", help="fetch and unpack the models, and try them")
@@ -87,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("eval", help="score answers to questions whose answers are known")
     one.add_argument("cases", type=Path, metavar="CASES.jsonl")
     one.add_argument("--collection", metavar="NAME")
+    one.add_argument("--out", type=Path, metavar="OUT.jsonl", help="where the answers go, with their scores")
+    one.add_argument("--report", type=Path, metavar="DIR", help="write a report there, in Markdown and HTML with plots")
     one.add_argument("--json", action="store_true")
     one.add_argument("--failures", action="store_true", help="show each case that failed, and how")
 
@@ -100,18 +99,33 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def add_main_options(root: argparse.ArgumentParser) -> None:
+    """Add the options that every command of every door takes."""
+    root.add_argument("--data", metavar="DIR", help="data directory (default: $CITADEL_DATA, citadel.toml, ./data)")
+    root.add_argument("--config", metavar="FILE", type=Path, help="settings file (default: ./citadel.toml)")
+    root.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="one setting; may be repeated")
+    root.add_argument("--verbose", action="store_true", help="log to standard error, with tracebacks")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; a known error is one line, never a traceback."""
+    """Run one command and return its exit code."""
     arguments = parser().parse_args(argv)
+    return run_reported(
+        lambda: int(load(COMMANDS[arguments.command])(arguments, settings_of(arguments))), verbose=arguments.verbose
+    )
+
+
+def run_reported(run: Callable[[], int], *, verbose: bool) -> int:
+    """Run a command and return its exit code; a known error is one line, never a traceback."""
     logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.WARNING,
+        level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
     try:
-        return int(load(COMMANDS[arguments.command])(arguments, _settings(arguments)))
+        return run()
     except CitadelError as error:
-        if arguments.verbose:
+        if verbose:
             logging.getLogger("citadel").exception("%s", error.code)
         print(f"error [{error.code}] {error}", file=sys.stderr)
         return error.exit_code
@@ -123,7 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _settings(arguments: argparse.Namespace) -> LoadedSettings:
+def settings_of(arguments: argparse.Namespace) -> LoadedSettings:
+    """Read the settings that a command line names."""
     overrides = list(arguments.set)
     for name in ("host", "port"):
         if getattr(arguments, name, None) is not None:

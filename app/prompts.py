@@ -13,6 +13,10 @@ from app.evidence import Evidence
 from core.records import Hit, Language, Message
 from core.text import sentence_spans
 
+REFUSAL: dict[Language, str] = {
+    "en": "This is not in your documents.",
+    "zh": "您的文档中没有这个问题的答案。",
+}
 _SYSTEM: dict[Language, str] = {
     "en": (
         "You are a helpful assistant. Answer the question in one short sentence, using only the text. "

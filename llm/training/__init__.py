@@ -1,0 +1,1 @@
+"""Data -> records -> grounded examples: what the models are trained and measured on."""
