@@ -1,191 +1,174 @@
-"""Score answers to cases whose answers are known; every figure with its n and a 95% interval."""
+"""Ask cases whose answers are known and score what comes back; every figure is a mean over the cases it applies to."""
 
 from __future__ import annotations
 
-import json
-import random
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
+from app.cases import Case, case_of, json_lines
 from app.knowledge_base import KnowledgeBase
-from core.errors import MalformedInput, MissingPath
-from core.records import Answer, Citation, Hit, Locator, Message, SearchFilter
-from core.text import detect_language
+from core.errors import MalformedInput
+from core.records import Answer, Citation, Hit, Locator, SearchFilter
+from llm.evaluating import answers as answer_scores
+from llm.evaluating.rankings import ndcg_at, recall_at, reciprocal_rank
 
 TOP = 5
-BOOTSTRAP_ROUNDS = 1000
+SOURCE_FOUND = f"right source in the top {TOP}"
+PAGE_FOUND = f"right page in the top {TOP}"
+RIGHTLY = "answered or refused rightly"
+RIGHT = "right answer"
+CONTAINED = "answer contained"
+F1 = "F1"
+RIGHT_CITED = "right page cited, of those answered"
+FIRST_RIGHT = "first citation right, of those answered"
+FALSE_REFUSAL = "refused though answerable"
+REFUSED = "refused, of the unanswerable"
+REFUSAL_RIGHT = "unanswerable, of those refused"
+VERBATIM = "every quote verbatim"
+TIMINGS = ("retrieve_ms", "first_token_ms", "total_ms")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A question with its accepted answers and the places (path, page or slide or None) that hold them."""
-
-    id: str
-    question: str
-    answers: tuple[str, ...]
-    sources: tuple[tuple[str, int | None], ...]
-    answerable: bool
-    history: tuple[Message, ...] = ()
-    language: str = "en"
-    kind: str = ""
+_Place = tuple[str, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a case; a figure that does not apply to it is None."""
+    """What became of a case: the answer in the shape of the public interface, and its scores.
+
+    ``scores`` are in [0, 1], by name; those that do not apply to the case are left out.
+    """
 
     case: Case
-    answer: Answer
-    source_in_top: bool | None
-    page_in_top: bool | None
-    contained: bool | None
-    cited_page: bool | None
-    refused: bool
-    quotes_verbatim: bool
+    answer: Mapping[str, Any]
+    scores: Mapping[str, float]
 
+    @property
+    def abstained(self) -> bool:
+        """Whether the documents were said not to hold the answer."""
+        return bool(self.answer["abstained"])
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A share in [0, 1] with its number of cases and bootstrap interval."""
+    @property
+    def confidence(self) -> float | None:
+        """The probability that the passages answer, where one was estimated."""
+        value = self.answer.get("confidence")
+        return None if value is None else float(value)
 
-    value: float
-    n: int
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Outcomes with their figures by language ("all", "en", "zh") and name."""
-
-    outcomes: tuple[Outcome, ...]
-    figures: dict[str, dict[str, Figure]]
-    first_token_ms: tuple[float, float]
+    def timing(self, name: str) -> float:
+        """Return "retrieve_ms", "first_token_ms" or "total_ms"."""
+        return float(self.answer["timings"][name])
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures and every case's outcome."""
-        return {
-            "figures": {
-                group: {
-                    name: {"value": round(f.value, 4), "n": f.n, "low": round(f.low, 4), "high": round(f.high, 4)}
-                    for name, f in figures.items()
-                }
-                for group, figures in self.figures.items()
-            },
-            "first_token_ms": {"p50": round(self.first_token_ms[0]), "p95": round(self.first_token_ms[1])},
-            "cases": [
-                {
-                    "id": o.case.id,
-                    "source_in_top": o.source_in_top,
-                    "page_in_top": o.page_in_top,
-                    "contained": o.contained,
-                    "cited_page": o.cited_page,
-                    "refused": o.refused,
-                    "quotes_verbatim": o.quotes_verbatim,
-                    **o.answer.to_json(),
-                }
-                for o in self.outcomes
-            ],
-        }
+        """Return the line of a results file."""
+        rounded = {name: round(value, 4) for name, value in self.scores.items()}
+        return {**self.case.to_json(), "scores": rounded, "answer": dict(self.answer)}
 
 
-def read_cases(path: Path) -> list[Case]:
-    """Read cases, one JSON object a line.
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Read a results file, one JSON object a line, as :meth:`Outcome.to_json` makes them.
 
     Raises:
         MissingPath: There is no such file.
-        MalformedInput: A line is no case; file and line are named.
+        MalformedInput: A line is no result, or there are none; file and line are named.
     """
-    if not path.is_file():
-        raise MissingPath("there is no such file", where=str(path))
-    cases = []
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
-        if line.strip():
-            cases.append(_case(line, number, where=f"{path}:{number}"))
-    if not cases:
-        raise MalformedInput("holds no cases", where=str(path))
-    return cases
+    outcomes = [_read(plain, number, where=f"{path}:{number}") for number, plain in json_lines(path)]
+    if not outcomes:
+        raise MalformedInput("holds no results", where=str(path))
+    return outcomes
 
 
-def _case(line: str, number: int, *, where: str) -> Case:
+def _read(plain: Any, number: int, *, where: str) -> Outcome:
+    case = case_of(plain, number, where=where)
     try:
-        plain = json.loads(line)
-        return Case(
-            id=str(plain.get("id", number)),
-            question=plain["question"],
-            answers=tuple(plain.get("answers") or ()),
-            sources=tuple(_place(source) for source in plain.get("sources") or ()),
-            answerable=bool(plain.get("answerable", True)),
-            history=tuple(Message(role=t["role"], content=t["content"]) for t in plain.get("history") or ()),
-            language=plain.get("language") or detect_language(plain["question"]),
-            kind=plain.get("kind", ""),
-        )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        form = '{"question", "answers": [...], "sources": ["file.pdf#page=3"], "answerable": true}'
-        raise MalformedInput(f"is no case: {error}", where=where, remedy=f"A case has the form {form}") from None
+        scores = {str(name): float(value) for name, value in plain["scores"].items()}
+        outcome = Outcome(case=case, answer=plain["answer"], scores=scores)
+        _ = outcome.abstained, outcome.confidence, [outcome.timing(name) for name in TIMINGS], outcome.answer["answer"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MalformedInput(
+            f"is no result: {error!r}", where=where, remedy="Results are what an evaluation writes with --out"
+        ) from None
+    return outcome
 
 
-def _place(source: str) -> tuple[str, int | None]:
-    path, _, fragment = source.partition("#")
-    number = re.search(r"(?:page|slide)=(\d+)", fragment)
-    return path, int(number.group(1)) if number else None
-
-
-def score(
-    kb: KnowledgeBase,
-    cases: Sequence[Case],
-    *,
-    filter: SearchFilter | None = None,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> Evaluation:
-    """Ask every case and score the answers."""
-    outcomes = []
+def score(kb: KnowledgeBase, cases: Iterable[Case], *, filter: SearchFilter | None = None) -> Iterator[Outcome]:
+    """Ask every case and yield its outcome; ``filter`` holds for the cases that bring none of their own."""
     for case in cases:
-        answer = kb.ask(case.question, history=case.history, filter=filter)
-        outcomes.append(outcome(case, answer, lambda c: _source_text(kb, c)))
-        on_progress(1)
-    groups = ["all", *sorted({case.language for case in cases})]
-    return Evaluation(
-        outcomes=tuple(outcomes),
-        figures={g: _figures([o for o in outcomes if g in ("all", o.case.language)]) for g in groups},
-        first_token_ms=percentiles([o.answer.timings.first_token_ms for o in outcomes]),
-    )
-
-
-def _source_text(kb: KnowledgeBase, citation: Citation) -> str:
-    return kb.document_text(citation.source, collection=citation.collection)
+        scope = case.filter if case.filter != SearchFilter() else filter
+        answer = kb.ask(case.question, history=case.history, filter=scope)
+        yield outcome(case, answer, lambda c: kb.document_text(c.source, collection=c.collection))
 
 
 def outcome(case: Case, answer: Answer, source_text: Callable[[Citation], str]) -> Outcome:
-    """Judge one answer against its case."""
-    said = comparable("\n".join([answer.text, *(c.quote for c in answer.citations)]))
-    applies = case.answerable and bool(case.sources)
-    return Outcome(
-        case=case,
-        answer=answer,
-        source_in_top=_any_place(case, answer.hits[:TOP], pages=False) if applies else None,
-        page_in_top=_any_place(case, answer.hits[:TOP], pages=True) if applies else None,
-        contained=any(comparable(a) in said for a in case.answers) if case.answerable and case.answers else None,
-        cited_page=_any_place(case, answer.citations, pages=True) if applies and not answer.abstained else None,
-        refused=answer.abstained,
-        quotes_verbatim=all(
-            source_text(c)[c.locator.start : c.locator.end] == c.quote and c.quote for c in answer.citations
-        ),
-    )
+    """Judge one answer against its case; ``source_text`` returns the whole text of what a citation names."""
+    verbatim = all(source_text(c)[c.locator.start : c.locator.end] == c.quote and c.quote for c in answer.citations)
+    scores = {
+        **(_retrieval_scores(case, answer.hits) if case.answerable and case.sources else {}),
+        **(_answer_scores(case, answer) if case.answerable and case.answers else {}),
+        **(_citation_scores(case, answer) if case.answerable and case.sources and not answer.abstained else {}),
+        FALSE_REFUSAL if case.answerable else REFUSED: float(answer.abstained),
+        **({REFUSAL_RIGHT: float(not case.answerable)} if answer.abstained else {}),
+        VERBATIM: float(verbatim),
+    }
+    decided = scores.get(RIGHT if case.answerable else REFUSED)
+    if decided is not None and not case.free_form:
+        scores = {RIGHTLY: decided, **scores}
+    return Outcome(case=case, answer=answer.to_json(), scores=scores)
 
 
-def _any_place(case: Case, found: Sequence[Hit] | Sequence[Citation], *, pages: bool) -> bool:
-    for item in found:
-        locator = item.chunk.locator if isinstance(item, Hit) else item.locator
-        for path, page in case.sources:
-            if item.source == path and (not pages or page is None or page in _pages(locator)):
-                return True
-    return False
+def _retrieval_scores(case: Case, hits: Sequence[Hit]) -> dict[str, float]:
+    """Score the ranking; a hit stands for the gold place that it touches, and else for itself."""
+    ranking: list[Hashable] = [_gold_place(case, hit) or hit.chunk.id for hit in hits]
+    gold: frozenset[Hashable] = frozenset(case.sources)
+    return {
+        SOURCE_FOUND: float(any(hit.source == path for hit in hits[:TOP] for path, _ in case.sources)),
+        PAGE_FOUND: float(not gold.isdisjoint(ranking[:TOP])),
+        "recall@1": recall_at(ranking, gold, k=1),
+        f"recall@{TOP}": recall_at(ranking, gold, k=TOP),
+        f"nDCG@{TOP}": ndcg_at(ranking, gold, k=TOP),
+        "reciprocal rank": reciprocal_rank(ranking, gold),
+    }
+
+
+def _answer_scores(case: Case, answer: Answer) -> dict[str, float]:
+    """Score the text; a refusal to an answerable question says nothing right."""
+    text = "" if answer.abstained else answer.text
+    said = comparable("\n".join([text, *(c.quote for c in answer.citations)]))
+    facts = {
+        RIGHT: float(any(comparable(a) in said for a in case.answers)),
+        CONTAINED: answer_scores.contained(text, case.answers),
+        "exact match": answer_scores.exact_match(text, case.answers),
+    }
+    chinese = case.language == "zh"
+    return {
+        **({} if case.free_form else facts),
+        F1: answer_scores.token_f1(text, case.answers),
+        **({"longest run F1": answer_scores.lcs_f1(text, case.answers)} if chinese else {}),
+        "ROUGE-L": answer_scores.rouge_l(text, case.answers),
+        "BLEU": answer_scores.bleu(text, case.answers, language="zh" if chinese else "en"),
+        "METEOR": answer_scores.meteor(text, case.answers),
+    }
+
+
+def _citation_scores(case: Case, answer: Answer) -> dict[str, float]:
+    cited = [_gold_place(case, citation) for citation in answer.citations]
+    right = [place is not None for place in cited]
+    return {
+        RIGHT_CITED: float(any(right)),
+        FIRST_RIGHT: float(bool(right) and right[0]),
+        **({"citation precision": sum(right) / len(right)} if right else {}),
+        "citation recall": len({place for place in cited if place}) / len(set(case.sources)),
+    }
+
+
+def _gold_place(case: Case, item: Hit | Citation) -> _Place | None:
+    """Return the first gold place that a passage or quote touches."""
+    locator = item.chunk.locator if isinstance(item, Hit) else item.locator
+    for path, page in case.sources:
+        if item.source == path and (page is None or page in _pages(locator)):
+            return path, page
+    return None
 
 
 def _pages(locator: Locator) -> range:
@@ -198,67 +181,3 @@ def comparable(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     folded = re.sub(r"(?<=\d),(?=\d{3})", "", folded)
     return re.sub(r"\s+", "", folded)
-
-
-def _figures(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
-    answerable = [o for o in outcomes if o.case.answerable]
-    columns: dict[str, list[bool | None]] = {
-        f"right source in the top {TOP}": [o.source_in_top for o in answerable],
-        f"right page in the top {TOP}": [o.page_in_top for o in answerable],
-        "right answer": [o.contained for o in answerable],
-        "right page cited, of those answered": [o.cited_page for o in answerable],
-        "refused though answerable": [o.refused for o in answerable],
-        "refused, of the unanswerable": [o.refused for o in outcomes if not o.case.answerable],
-        "every quote verbatim": [o.quotes_verbatim for o in outcomes],
-    }
-    kept = {name: [float(v) for v in values if v is not None] for name, values in columns.items()}
-    return {name: figure(values) for name, values in kept.items() if values}
-
-
-def figure(values: Sequence[float], *, seed: int = 0) -> Figure:
-    """Return the mean of ``values`` with its 95% percentile bootstrap interval (Efron 1979)."""
-    chosen = random.Random(seed)
-    n = len(values)
-    means = sorted(sum(chosen.choices(values, k=n)) / n for _ in range(BOOTSTRAP_ROUNDS))
-    low, high = means[int(0.025 * BOOTSTRAP_ROUNDS)], means[int(0.975 * BOOTSTRAP_ROUNDS)]
-    return Figure(value=sum(values) / n, n=n, low=low, high=high)
-
-
-def percentiles(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 50th and 95th percentile."""
-    if len(values) < 2:
-        return (values[0], values[0]) if values else (0.0, 0.0)
-    cuts = quantiles(values, n=20, method="inclusive")
-    return cuts[9], cuts[18]
-
-
-def report_lines(evaluation: Evaluation, *, failures: bool = False) -> Iterator[str]:
-    """Yield the report as lines of text."""
-    for group, figures in evaluation.figures.items():
-        yield f"{group}"
-        for name, f in figures.items():
-            yield f"  {name:<38} {f.value:6.1%}  n={f.n:<4} [{f.low:.1%}, {f.high:.1%}]"
-    p50, p95 = evaluation.first_token_ms
-    yield f"first text: p50 {p50:.0f} ms, p95 {p95:.0f} ms, n={len(evaluation.outcomes)}"
-    if failures:
-        for o in evaluation.outcomes:
-            if wrong := _wrong(o):
-                yield f"\n{o.case.id}: {', '.join(wrong)}\n  {o.case.question}"
-                yield f"  wanted {o.case.answers} in {o.case.sources}"
-                yield f"  got {'a refusal' if o.refused else repr(o.answer.text)}"
-                yield "  from " + ", ".join(f"{h.source}#{h.page}" for h in o.answer.hits[:TOP])
-
-
-def _wrong(o: Outcome) -> list[str]:
-    wrong = []
-    if not o.case.answerable:
-        return [] if o.refused else ["should have refused"]
-    if o.source_in_top is False:
-        wrong.append("source not found")
-    if o.refused:
-        wrong.append("refused")
-    elif o.contained is False:
-        wrong.append("wrong answer")
-    elif o.cited_page is False:
-        wrong.append("wrong page cited")
-    return wrong

@@ -18,6 +18,8 @@ def setup(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     services = Services(settings, progress=show_progress)
     services.embedder.encode_query("ready?")
     print(f"embedder   {settings.embedder.model}, by {services.embedder.engine}")
+    reader = services.reader
+    print(f"reader     {settings.reader.model}, by {reader.engine}" if reader else "reader     none")
     writer = services.writer_model
     if writer is None:
         print("generator  none: answers are quotes alone")

@@ -1,4 +1,4 @@
-"""``search``, ``ask`` and ``eval``."""
+"""``search`` and ``ask``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.evaluation import read_cases, report_lines, score
 from app.knowledge_base import KnowledgeBase
 from core.errors import CitadelError, MalformedInput, MissingPath, UsageError
 from core.records import Answer, Finished, Message, SearchFilter, Token, hit_to_json, place_of
@@ -20,7 +19,7 @@ from core.settings import LoadedSettings
 
 def search(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Print the passages found for a query, or for every line of a file."""
-    filter = _filter(arguments)
+    filter = filter_of(arguments)
     with KnowledgeBase.open(settings=loaded.settings) as kb:
         if arguments.file:
             return _in_bulk(
@@ -42,7 +41,7 @@ def search(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
 
 def ask(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Print the answer to a question with its citations, or answer every line of a file."""
-    filter = _filter(arguments)
+    filter = filter_of(arguments)
     with KnowledgeBase.open(settings=loaded.settings) as kb:
         if arguments.file:
             return _in_bulk(
@@ -54,19 +53,6 @@ def ask(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
             print(json.dumps(kb.ask(question, filter=filter).to_json(), ensure_ascii=False, indent=2))
             return 0
         _print_stream(kb, question, filter)
-    return 0
-
-
-def evaluate(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
-    """Score the answers to cases whose answers are known."""
-    cases = read_cases(arguments.cases)
-    with KnowledgeBase.open(settings=loaded.settings) as kb:
-        result = score(kb, cases, filter=_filter(arguments), on_progress=_counter("cases", len(cases)))
-    if arguments.json:
-        print(json.dumps(result.to_json(), ensure_ascii=False, indent=2))
-        return 0
-    for line in report_lines(result, failures=arguments.failures):
-        print(line)
     return 0
 
 
@@ -101,7 +87,8 @@ def _question(arguments: argparse.Namespace) -> str:
     return str(arguments.question)
 
 
-def _filter(arguments: argparse.Namespace) -> SearchFilter:
+def filter_of(arguments: argparse.Namespace) -> SearchFilter:
+    """Return where the options say to look."""
     return SearchFilter(
         collections=(arguments.collection,) if arguments.collection else (),
         sources=tuple(getattr(arguments, "source", ())),

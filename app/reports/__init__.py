@@ -1,0 +1,1 @@
+"""Reports of evaluations: what they say, their plots, and how they are written in Markdown and HTML."""
