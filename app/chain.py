@@ -1,9 +1,10 @@
-"""The retrieval chain, in LCEL: condense -> retrieve -> weigh -> write and check.
+"""The retrieval chain, in LCEL: condense -> retrieve -> read and weigh -> word and check.
 
 ``Asked`` flows in; ``Retrieved``, ``Token``... and ``Finished`` flow out as they happen. What the model writes is
 streamed as it comes; the answer of ``Finished`` is what remains after every sentence was checked. Where nothing
-retrieved supports an answer no model is called; where the model has nothing supported to say, or does not write the
-question's language, the documents speak for themselves, in quotes.
+retrieved supports an answer nothing is written; where the reader is sure of the answer's place, its words are the
+answer; where the model has nothing supported to say, or does not write the question's language, the documents speak for
+themselves, in quotes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from app.condense import condense
 from app.evidence import Evidence, Scorer, Weighed
-from app.grounding import Grounder, extended, ground, quote_answer
-from app.prompts import grounded_messages
+from app.grounding import Grounder, extended, ground, quote_answer, span_answer
+from app.prompts import REFUSAL, grounded_messages
+from app.reading_weights import SURE
 from core.records import (
     Answer,
     Citation,
@@ -38,10 +40,7 @@ from core.settings import Settings
 from core.text import detect_language
 
 QUOTES_MODEL = "quotes"
-_REFUSAL: dict[Language, str] = {
-    "en": "This is not in your documents.",
-    "zh": "您的文档中没有这个问题的答案。",
-}
+READER_MODEL = "reader"
 _EMPTY: dict[Language, str] = {
     "en": "There are no documents to search yet. Add some, then ask again.",
     "zh": "这里还没有可供检索的文档。请先添加文档，再提问。",
@@ -121,10 +120,10 @@ class AnswerChain:
 
     def _answered(self, inputs: Iterator[_Searched]) -> Iterator[Event]:
         for searched in inputs:
-            yield Retrieved(hits=searched.hits)
             if searched.hits:
                 weighed = self._weigh(searched.standalone, searched.hits, turn=searched.asked.question)
-                searched = replace(searched, weighed=weighed)
+                searched = replace(searched, weighed=weighed, hits=weighed.hits or searched.hits)
+            yield Retrieved(hits=searched.hits)
             yield from self._told(searched)
 
     def _told(self, searched: _Searched) -> Iterator[Event]:
@@ -134,7 +133,10 @@ class AnswerChain:
             answer = self._refusal(searched, language)
             yield from clock.finished(answer, whole=True)
             return
-        writer = self._writer() if language in self._settings.generator.languages else None
+        if (found := self._found(searched, language)) is not None:
+            yield from clock.finished(found, whole=True)
+            return
+        writer = self._writer_of(language)
         if writer is None:
             yield from clock.finished(self._quoted(searched, language), whole=True)
             return
@@ -143,6 +145,24 @@ class AnswerChain:
             written += piece
             yield from clock.token(piece)
         yield from clock.finished(self._checked(written, searched, language), whole=not written)
+
+    def _writer_of(self, language: Language) -> Writer | None:
+        if self._settings.answer.words not in ("auto", "generator"):
+            return None
+        return self._writer() if language in self._settings.generator.languages else None
+
+    def _found(self, searched: _Searched, language: Language) -> Answer | None:
+        """Return the reader's answer, where it is to word it and is sure enough of it."""
+        best = searched.weighed.evidence[0]
+        words = self._settings.answer.words
+        if words not in ("auto", "reader") or (words == "auto" and best.span_score < SURE[language]):
+            return None
+        told = span_answer(best, searched.hits)
+        if told is None:
+            return None
+        text, sentences, citations = told
+        answer = self._answer(searched, language, text=text, sentences=sentences, citations=citations)
+        return replace(answer, model=READER_MODEL)
 
     def _written(self, writer: Writer, searched: _Searched, language: Language) -> Iterator[str]:
         generator = self._settings.generator
@@ -186,7 +206,7 @@ class AnswerChain:
         return replace(answer, model=QUOTES_MODEL)
 
     def _refusal(self, searched: _Searched, language: Language) -> Answer:
-        text = _REFUSAL[language] if searched.hits else _EMPTY[language]
+        text = REFUSAL[language] if searched.hits else _EMPTY[language]
         return replace(self._answer(searched, language, text=text), abstained=True, model="")
 
     def _answer(
@@ -206,6 +226,7 @@ class AnswerChain:
             hits=searched.hits,
             model=self._model_name,
             language=language,
+            confidence=searched.weighed.answerable if searched.hits else None,
         )
 
 

@@ -63,6 +63,12 @@ ERROR_TEXTS: Mapping[str, ErrorText] = {
         "文件中有一行格式错误",
         "请改正所指的那一行",
     ),
+    "empty_split": ErrorText(
+        "A part of the training data is empty",
+        "Give more documents, or another share or seed",
+        "训练数据的某一部分为空",
+        "请提供更多文档，或更改比例、随机种子",
+    ),
     "document": ErrorText("The file cannot be read", "Open it and save it again", "无法读取该文件", "请打开后重新保存"),
     "empty_file": ErrorText("The file is empty", "Check that it was saved whole", "文件为空", "请确认文件已完整保存"),
     "unreadable_file": ErrorText(
@@ -185,6 +191,30 @@ ERROR_TEXTS: Mapping[str, ErrorText] = {
         "Ask again; the server's log says more",
         "模型在生成时中断",
         "请重新提问；详细信息见服务器日志",
+    ),
+    "training": ErrorText(
+        "The training cannot go on",
+        "The log of the run says where it stopped",
+        "训练无法继续",
+        "训练日志说明了停止的位置",
+    ),
+    "training_diverged": ErrorText(
+        "The training went astray: its loss is no number",
+        "Lower the learning rate and start from the last checkpoint",
+        "训练发散：损失不再是数值",
+        "请降低学习率，并从上一个检查点继续",
+    ),
+    "training_memory": ErrorText(
+        "The training needs more memory than there is",
+        "Lower the tokens of a batch, or the longest example",
+        "训练所需的内存超过可用内存",
+        "请减小每批的词元数，或缩短最长的样本",
+    ),
+    "training_leak": ErrorText(
+        "The training data hold questions that the model is to be judged on",
+        "Prepare the data again with --held-out naming those files",
+        "训练数据中含有用于评测模型的问题",
+        "请用 --held-out 指定评测文件后重新准备数据",
     ),
     "store": ErrorText(
         "The data directory cannot be used", "See the server's log", "数据目录无法使用", "请查看服务器日志"

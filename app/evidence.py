@@ -53,7 +53,8 @@ _HAS_NUMBER = re.compile(
 class Evidence:
     """A sentence ``[start, end)``, in its document's characters, of ``hits[hit]``, with how well it answers.
 
-    ``score`` is the log-odds that it holds the answer among its rivals.
+    ``score`` is the log-odds that it holds the answer among its rivals; ``span`` is where in the sentence a reader
+    found the answer, ``span_score`` the log-odds that it is there and not nowhere.
     """
 
     hit: int
@@ -62,14 +63,21 @@ class Evidence:
     text: str
     score: float
     features: tuple[float, ...] = ()
+    span: tuple[int, int] | None = None
+    span_score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """All evidence, best first, and the probability that the passages hold an answer."""
+    """All evidence, best first, and the probability that the passages hold an answer.
+
+    ``hits`` are the passages that the evidence counts, in the order of preference; empty where the scorer kept those
+    it was given.
+    """
 
     evidence: tuple[Evidence, ...]
     answerable: float
+    hits: tuple[Hit, ...] = ()
 
 
 class EvidenceScorer:
@@ -87,12 +95,12 @@ class EvidenceScorer:
             turn: What was typed, where that is a follow-up: it says what is wanted, and the rest what about.
         """
         turn = turn or question
-        sentences = _sentences(hits)
+        sentences = sentences_of(hits)
         if not sentences:
             return Weighed(evidence=(), answerable=0.0)
         rarity = Rarity([hit.chunk.embedded_text for hit in hits])
-        rows = _lexical_features(question, turn, sentences, hits, rarity)
-        order = sorted(range(len(rows)), key=lambda i: -_logit(PICK, rows[i]))[:MAX_EMBEDDED_SENTENCES]
+        rows = lexical_features(question, turn, sentences, hits, rarity)
+        order = sorted(range(len(rows)), key=lambda i: -logit(PICK, rows[i]))[:MAX_EMBEDDED_SENTENCES]
         cosines = self._cosines(question, turn, [sentences[i] for i in order], hits)
         column = FEATURES.index("cosine")
         for i, cosine in zip(order, cosines, strict=True):
@@ -101,12 +109,12 @@ class EvidenceScorer:
         for i in set(range(len(rows))) - set(order):
             rows[i][column] = floor
         evidence = tuple(
-            Evidence(hit=hit, start=start, end=end, text=text, score=_logit(PICK, rows[i]), features=tuple(rows[i]))
+            Evidence(hit=hit, start=start, end=end, text=text, score=logit(PICK, rows[i]), features=tuple(rows[i]))
             for i, (hit, start, end, text) in enumerate(sentences)
         )
         ranked = tuple(sorted(evidence, key=lambda e: (-e.score, e.hit, e.start)))
         return Weighed(
-            evidence=ranked, answerable=_sigmoid(_logit(ANSWERABLE, answerable_features(question, ranked, hits)))
+            evidence=ranked, answerable=sigmoid(logit(ANSWERABLE, answerable_features(question, ranked, hits)))
         )
 
     def _cosines(self, question: str, turn: str, sentences: Sequence[_Sentence], hits: Sequence[Hit]) -> list[float]:
@@ -122,7 +130,8 @@ class EvidenceScorer:
 _Sentence = tuple[int, int, int, str]
 
 
-def _sentences(hits: Sequence[Hit]) -> list[_Sentence]:
+def sentences_of(hits: Sequence[Hit]) -> list[_Sentence]:
+    """Return (hit, start, end, text) of every sentence with a letter or digit, in its document's characters."""
     found: list[_Sentence] = []
     for i, hit in enumerate(hits):
         offset = hit.chunk.locator.start
@@ -170,9 +179,10 @@ class Rarity:
         return sum(self(term) for term in wanted & held) / total if total else 1.0
 
 
-def _lexical_features(
+def lexical_features(
     question: str, turn: str, sentences: Sequence[_Sentence], hits: Sequence[Hit], rarity: Rarity
 ) -> list[list[float]]:
+    """Return each sentence's features in the order of ``FEATURES``; ``cosine`` is 0."""
     wanted = content_terms(question)
     own = content_terms(turn) or wanted
     wanted_codes = frozenset(t for t in wanted if any(c.isdigit() for c in t)) | numbers(question)
@@ -239,11 +249,13 @@ def answerable_features(question: str, ranked: Sequence[Evidence], hits: Sequenc
     return [values[name] for name in ANSWERABLE_FEATURES]
 
 
-def _logit(weights: Weights, row: Sequence[float]) -> float:
+def logit(weights: Weights, row: Sequence[float]) -> float:
+    """Return bias + weights · row."""
     return weights.bias + sum(w * x for w, x in zip(weights.weights, row, strict=True))
 
 
-def _sigmoid(x: float) -> float:
+def sigmoid(x: float) -> float:
+    """Return the probability of log-odds ``x``."""
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, x))))
 
 

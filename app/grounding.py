@@ -40,6 +40,8 @@ _LEANS = re.compile(
 _ABOUT_ITSELF = content_terms("answer text passage document states mentioned according provided given based question")
 _FEWEST_TERMS, _BEST = 3, 2
 _LEAST_RELEVANT = 0.3  # share of the question's terms, so that "It is 2." is not supported by any 2 there is
+_ABBREVIATED = re.compile(r"\b(?:[A-Z]|Inc|Ltd|Co|Corp|Jr|Sr|etc|[ap]\.m)\.$")
+_PAIRS = (("(", ")"), ("（", "）"), ("“", "”"), ("「", "」"), ("《", "》"), ("[", "]"), ("``", "''"))
 _NAME = re.compile(r"(?<![.!?。！？\"“]\s)(?<!^)\b[A-Z][\w-]+")
 
 
@@ -205,6 +207,32 @@ def quote_answer(
         number = citations.cite(item.hit, item.start, item.end)
         sentences.append(Sentence(start=start, end=len(text), citations=(number,)))
     return text, tuple(sentences), citations.all()
+
+
+def span_answer(item: Evidence, hits: Sequence[Hit]) -> tuple[str, tuple[Sentence, ...], tuple[Citation, ...]] | None:
+    """Return an answer that is the span a reader found, quoting its sentence; None where the span says nothing."""
+    if item.span is None:
+        return None
+    text, offset = hits[item.hit].chunk.text, hits[item.hit].chunk.locator.start
+    said = _trimmed(" ".join(text[item.span[0] - offset : item.span[1] - offset].split()))
+    if not any(c.isalnum() for c in said):
+        return None
+    citations = Citations(hits)
+    number = citations.cite(item.hit, item.start, item.end)
+    return said, (Sentence(start=0, end=len(said), citations=(number,)),), citations.all()
+
+
+def _trimmed(span: str) -> str:
+    """Return a span without the punctuation at its ends and without a bracket or quotation mark that has no partner."""
+    said = (
+        span.strip(" ,;:，；：、。．-–—|").removesuffix(".") if not _ABBREVIATED.search(span) else span.strip(" ,;:|")
+    )
+    for opening, closing in _PAIRS:
+        if said.startswith(opening) and closing not in said:
+            said = said[len(opening) :]
+        if said.endswith(closing) and opening not in said:
+            said = said[: -len(closing)]
+    return said.strip()
 
 
 def extended(item: Evidence, hit: Hit) -> Evidence:

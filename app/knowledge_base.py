@@ -115,7 +115,7 @@ class KnowledgeBase:
             QuestionTooLong: The query is longer than ``answer.max_question_chars``.
             UnknownCollection: The filter names one that is not there.
         """
-        return self.services.index.search(self._checked(query), k=k, filter=self._checked_filter(filter))
+        return self.services.searcher.search(self._checked(query), k=k, filter=self._checked_filter(filter))
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class KnowledgeBase:
         """Return a LangChain retriever over this knowledge base."""
         from indexes.retriever import CitadelRetriever
 
-        return CitadelRetriever(index=self.services.index, k=k, filter=self._checked_filter(filter))
+        return CitadelRetriever(index=self.services.searcher, k=k, filter=self._checked_filter(filter))
 
     def as_tool(self) -> BaseTool:
         """Return a LangChain tool that answers a question with citations."""

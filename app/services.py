@@ -12,10 +12,12 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from app.chain import AnswerChain
+    from app.searching import Searcher
     from indexes.knowledge_base import KnowledgeIndex
     from indexes.store import Store
     from llm.backends import GroundedChatModel
     from llm.embedders import Embedder
+    from llm.reader import Reader
 
 _SILENCED = {
     "LANGSMITH_TRACING": "false",
@@ -67,6 +69,18 @@ class Services:
             return self._index
 
     @property
+    def reader(self) -> Reader | None:
+        """The model that reads passages; None where answers do without one."""
+        with self._lock:
+            return self._reader
+
+    @property
+    def searcher(self) -> Searcher:
+        """What searches, and ranks what it found with the reader."""
+        with self._lock:
+            return self._searcher
+
+    @property
     def writer_model(self) -> GroundedChatModel | None:
         """The model that writes answers; None when answers are quotes alone."""
         with self._lock:
@@ -91,7 +105,7 @@ class Services:
     def warm(self) -> None:
         """Load what the first question needs."""
         self.index.warm()
-        _ = self.writer_model, self.chain
+        _ = self.reader, self.writer_model, self.chain
 
     def close(self) -> None:
         """Free what was opened."""
@@ -120,6 +134,20 @@ class Services:
         return KnowledgeIndex(self._store, self._embedder, self.settings.retrieval)
 
     @cached_property
+    def _reader(self) -> Reader | None:
+        from llm.reader import open_reader
+
+        return open_reader(
+            self.settings.reader, self.settings.embedder, self.settings.models_dir, progress=self.progress
+        )
+
+    @cached_property
+    def _searcher(self) -> Searcher:
+        from app.searching import Searcher
+
+        return Searcher(self.index, self.reader, self.settings)
+
+    @cached_property
     def _writer_model(self) -> GroundedChatModel | None:
         if self.settings.generator.backend == "none":
             return None
@@ -131,10 +159,13 @@ class Services:
     def _chain(self) -> AnswerChain:
         from app.chain import AnswerChain
         from app.evidence import EvidenceScorer
+        from app.reading import ReadingScorer
 
+        reader, k = self.reader, self.settings.retrieval.k
+        n_read = max(k, self.settings.reader.passages) if reader else k
         return AnswerChain(
-            search=lambda query, filter: self.index.search(query, filter=filter),
-            weigh=EvidenceScorer(self._embedder).weigh,
+            search=lambda query, filter: self.index.search(query, k=n_read, filter=filter),
+            weigh=(ReadingScorer(reader, k=k) if reader else EvidenceScorer(self._embedder)).weigh,
             writer=lambda: self.writer_model,
             model_name=self.settings.generator.model,
             settings=self.settings,

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import psutil
 
-from app.evaluation import Case, percentiles, read_cases
+from app.cases import Case, read_cases
 from app.knowledge_base import KnowledgeBase
 from benchmarks.stock import StockChain
 from core.records import Token
 from core.settings import load_settings
+from llm.evaluating.figures import percentiles
 
 
 def main() -> None:

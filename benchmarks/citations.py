@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 
-from app.evaluation import comparable, figure
+from app.evaluation import comparable
 from app.knowledge_base import KnowledgeBase
 from core.records import Answer, Citation, Locator, SearchFilter
+from llm.evaluating.figures import figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,23 +11,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import tempfile
-import time
-from itertools import islice
 from pathlib import Path
 
 import torch
 
-from llm.backends.llamacpp import Engine
 from llm.backends.transformers_local import load_gguf
-from llm.gguf_files import NumberFormat, read_gguf, requantize
+from llm.evaluating.perplexity import perplexity
+from llm.gguf_writing import requantize
+from llm.number_formats import NumberFormat
+from llm.quantizing import measure_speeds
 from llm.quiet import quiet_transformers
 from llm.registry import no_progress, resolve
 
 MODEL = "smollm2-135m-instruct"
 FORMATS: tuple[NumberFormat, ...] = ("Q8_0", "Q4_0")
-N_PROMPT, N_WRITTEN = 600, 64
 
 
 def main() -> None:
@@ -58,44 +56,9 @@ def main() -> None:
         print(f"\n{'format':18}{'perplexity':>12}{'ratio':>8}   (n = {len(lines)} paragraphs)")
         losses: dict[str, float] = {}
         for name, path in files.items():
-            losses[name] = perplexity(path, lines)
+            tokenizer, model = load_gguf(path, torch.float32)
+            losses[name] = perplexity(model, tokenizer, lines).value
             print(f"{name:18}{losses[name]:12.3f}{losses[name] / losses[first]:8.4f}", flush=True)
-
-
-def measure_speeds(
-    files: dict[str, Path], lines: list[str], *, rounds: int, threads: int
-) -> dict[str, tuple[float, float]]:
-    """Return the best (tokens read a second, tokens written a second) of each file."""
-    engines = {name: Engine(read_gguf(path), n_ctx=2048, threads=threads) for name, path in files.items()}
-    best = dict.fromkeys(files, (0.0, 0.0))
-    for number in range(rounds):
-        for name, engine in engines.items():
-            tokens = engine.tokenize(f"{number} " + " ".join(lines[number * 10 :]), control=False)[:N_PROMPT]
-            started = time.perf_counter()
-            stream = engine.write(tokens, max_tokens=N_WRITTEN, temperature=0)
-            next(stream)
-            first = time.perf_counter()
-            n = sum(1 for _ in islice(stream, N_WRITTEN))
-            writes = n / (time.perf_counter() - first)
-            best[name] = max(best[name][0], N_PROMPT / (first - started)), max(best[name][1], writes)
-    for engine in engines.values():
-        engine.close()
-    return best
-
-
-def perplexity(path: Path, lines: list[str]) -> float:
-    """Return the perplexity of the weights of a file over ``lines``, each on its own."""
-    tokenizer, model = load_gguf(path, torch.float32)
-    total, n_tokens = 0.0, 0
-    for line in lines:
-        ids = torch.tensor([tokenizer(line, add_special_tokens=False)["input_ids"][:512]])
-        if ids.shape[1] < 2:
-            continue
-        with torch.inference_mode():
-            loss = float(model(input_ids=ids, labels=ids).loss)
-        total += loss * (ids.shape[1] - 1)
-        n_tokens += ids.shape[1] - 1
-    return math.exp(total / n_tokens)
 
 
 if __name__ == "__main__":

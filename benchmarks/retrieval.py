@@ -28,6 +28,7 @@ from core.settings import EmbedderSettings, RetrievalSettings
 from indexes.knowledge_base import KnowledgeIndex
 from indexes.store import Store
 from llm.embedders import open_embedder
+from llm.evaluating.rankings import ndcg_at, recall_at, reciprocal_rank
 
 CACHE = Path(__file__).parent / "results" / "vectors"
 DEPTH = 10
@@ -128,13 +129,14 @@ def report(questions: QuestionSet, system: str, search: Callable[[str], list[int
 
 def metrics(rankings: Sequence[Sequence[int]], golds: Sequence[frozenset[int]]) -> tuple[float, ...]:
     """Return mean recall at 1, 5 and 10, nDCG at 10 and reciprocal rank."""
-    rows = []
-    for ranking, gold in zip(rankings, golds, strict=True):
-        places = [place for place, passage in enumerate(ranking[:DEPTH]) if passage in gold]
-        ideal = sum(1 / np.log2(place + 2) for place in range(min(DEPTH, len(gold))))
-        recalls = [sum(place < k for place in places) / len(gold) for k in (1, 5, 10)]
-        gain = sum(1 / np.log2(place + 2) for place in places)
-        rows.append((*recalls, gain / ideal, 1 / (places[0] + 1) if places else 0.0))
+    rows = [
+        (
+            *(recall_at(ranking, gold, k=k) for k in (1, 5, 10)),
+            ndcg_at(ranking, gold, k=DEPTH),
+            reciprocal_rank(ranking[:DEPTH], gold),
+        )
+        for ranking, gold in zip(rankings, golds, strict=True)
+    ]
     return tuple(float(mean) for mean in np.mean(rows, axis=0))
 
 

@@ -4,7 +4,7 @@
 CitadelError
 ├── UsageError              the question, setting or command is wrong
 │   ├── UnknownSetting, InvalidSetting, UnknownCollection, UnknownSource
-│   ├── EmptyQuestion, QuestionTooLong, MissingPath, PortInUse, MalformedInput
+│   ├── EmptyQuestion, QuestionTooLong, MissingPath, PortInUse, MalformedInput, EmptySplit
 ├── DocumentError           one file is at fault; the others go on
 │   ├── EmptyFile, UnreadableFile, FileVanished, FileChanged, NotRegularFile, LinkOutside
 │   ├── UnsupportedType, WrongExtension, NeedsLibreOffice
@@ -12,6 +12,8 @@ CitadelError
 │   ├── FileTooLarge, BombSuspected, ParseTimeout, ParseMemory, ParserCrashed
 ├── ModelError              a model is missing or unfit
 │   ├── ModelMissing, ModelDamaged, ModelHashMismatch, ModelOffline, ModelUnfit, BackendUnavailable, BackendFailed
+├── TrainingError           a training run cannot go on
+│   ├── TrainingDiverged, TrainingMemory, TrainingLeak
 └── StoreError              the data directory is at fault
     ├── StoreLocked, StoreDamaged, StoreTooNew, EmbedderMismatch, DiskFull
 ```
@@ -122,6 +124,12 @@ class MalformedInput(UsageError):
     """A line of a file of questions, passages or cases is malformed."""
 
     code = "malformed_input"
+
+
+class EmptySplit(UsageError):
+    """A part of the data that should hold records holds none."""
+
+    code = "empty_split"
 
 
 class DocumentError(CitadelError):
@@ -278,6 +286,32 @@ class BackendFailed(ModelError):
     """The library or server that runs a model failed while it ran."""
 
     code = "backend_failed"
+
+
+class TrainingError(CitadelError):
+    """A training run cannot go on."""
+
+    code = "training"
+    http_status = 422
+    exit_code = 4
+
+
+class TrainingDiverged(TrainingError):
+    """The loss is no number any more."""
+
+    code = "training_diverged"
+
+
+class TrainingMemory(TrainingError):
+    """A training step does not fit into memory."""
+
+    code = "training_memory"
+
+
+class TrainingLeak(TrainingError):
+    """Training data hold what the result is to be judged on."""
+
+    code = "training_leak"
 
 
 class StoreError(CitadelError):

@@ -250,7 +250,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What Citadel says to a question; ``abstained`` means that the documents do not hold the answer."""
+    """What Citadel says to a question; ``abstained`` means that the documents do not hold the answer.
+
+    ``confidence`` is the probability that the passages answer, on which refusing was decided; None where none was
+    estimated.
+    """
 
     question: str
     text: str
@@ -261,6 +265,7 @@ class Answer:
     timings: Timings = field(default_factory=Timings)
     abstained: bool = False
     language: Language = "en"
+    confidence: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer in the shape of the public interface."""
@@ -268,6 +273,7 @@ class Answer:
             "question": self.question,
             "answer": self.text,
             "abstained": self.abstained,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
             "citations": [
                 {
                     "number": c.number,
@@ -337,12 +343,13 @@ Event = Retrieved | Token | Finished
 class SearchFilter:
     """What a search may look at; empty means everything.
 
-    ``sources`` are paths or shell patterns, ``media_types`` such as "application/pdf", ``modified_*`` seconds since
-    the epoch, both ends included.
+    ``sources`` are paths or shell patterns, and so are ``without``, those left out; ``media_types`` such as
+    "application/pdf", ``modified_*`` seconds since the epoch, both ends included.
     """
 
     collections: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ()
     modified_after: float | None = None
     modified_before: float | None = None

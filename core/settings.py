@@ -69,6 +69,9 @@ class GeneratorSettings(_Group):
     model: str = Field(
         "smollm2-135m-instruct", description="a name in the model registry, a GGUF file, a folder, or a served name"
     )
+    adapter: str = Field(
+        "default", description="default: the one that comes with Citadel, for its model; none; or a trained folder"
+    )
     template: Literal["auto", "chatml", "llama-2", "llama-3"] = Field(
         "auto", description="chat template; auto: by the model's name"
     )
@@ -90,9 +93,21 @@ class GeneratorSettings(_Group):
     )
 
 
-class AnswerSettings(_Group):
-    """How answers are checked."""
+class ReaderSettings(_Group):
+    """The model that reads the passages with the question: it ranks them, finds the answer and decides refusal."""
 
+    model: str = Field("default", description="default: the one that comes with Citadel; none; or a folder")
+    engine: Literal["auto", "openvino", "torch"] = Field("auto", description="auto: the fastest that this machine runs")
+    passages: int = Field(8, ge=1, le=100, description="passages read for a question; the best of them are kept")
+    threads: int = Field(0, ge=0, le=256, description="processor threads; 0: all cores")
+
+
+class AnswerSettings(_Group):
+    """How answers are worded and checked."""
+
+    words: Literal["auto", "reader", "generator", "quotes"] = Field(
+        "auto", description="who words it; reader: the span it found; quotes: whole sentences; auto: what measures best"
+    )
     max_question_chars: int = Field(4000, ge=100, le=100_000, description="longest question, in characters")
     support: float = Field(0.7, ge=0, le=1, description="share of a sentence's terms that its passage must hold")
     refuse_below: float = Field(
@@ -117,6 +132,7 @@ class Settings(_Group):
     retrieval: RetrievalSettings = RetrievalSettings()  # type: ignore[call-arg]
     embedder: EmbedderSettings = EmbedderSettings()  # type: ignore[call-arg]
     generator: GeneratorSettings = GeneratorSettings()  # type: ignore[call-arg]
+    reader: ReaderSettings = ReaderSettings()  # type: ignore[call-arg]
     answer: AnswerSettings = AnswerSettings()  # type: ignore[call-arg]
     serve: ServeSettings = ServeSettings()  # type: ignore[call-arg]
 

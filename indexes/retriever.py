@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SkipValidation
 
 from core.records import Hit, SearchFilter
-from indexes.knowledge_base import KnowledgeIndex
+
+
+class Searches(Protocol):
+    """What finds passages."""
+
+    def search(self, query: str, *, k: int | None = None, filter: SearchFilter = ...) -> list[Hit]:
+        """Return the ``k`` best passages, best first."""
 
 
 class CitadelRetriever(BaseRetriever):
@@ -18,7 +24,7 @@ class CitadelRetriever(BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    index: KnowledgeIndex
+    index: SkipValidation[Searches]
     k: int | None = None
     filter: SearchFilter = Field(default_factory=SearchFilter)
 

@@ -119,7 +119,12 @@ def matching_sources(connection: apsw.Connection, wanted: SearchFilter) -> list[
         tuple(bindings),
     )
     path_fits, type_fits = _matcher(wanted.sources), _matcher(wanted.media_types)
-    return [row for row, path, media_type in rows if path_fits(from_sql(path)) and type_fits(media_type)]
+    left_out = _matcher(wanted.without) if wanted.without else lambda path: False
+    return [
+        row
+        for row, path, media_type in rows
+        if path_fits(from_sql(path)) and type_fits(media_type) and not left_out(from_sql(path))
+    ]
 
 
 def _matcher(patterns: Iterable[str]) -> Any:

@@ -41,7 +41,17 @@ def run(tmp_path: Path, embedder: Embedder, capsys: pytest.CaptureFixture[str], 
     monkeypatch.setattr("llm.embedders.open_embedder", lambda *_, **__: embedder)
 
     def command(*arguments: str) -> tuple[int, str, str]:
-        code = main(["--data", str(tmp_path / "data"), "--set", "generator.backend=none", *arguments])
+        code = main(
+            [
+                "--data",
+                str(tmp_path / "data"),
+                "--set",
+                "generator.backend=none",
+                "--set",
+                "reader.model=none",
+                *arguments,
+            ]
+        )
         told = capsys.readouterr()
         return code, told.out, told.err
 

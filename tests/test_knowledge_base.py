@@ -15,6 +15,7 @@ from core.settings import load_settings
 from indexes.store import Store
 from tests.small_store import HashingEmbedder
 
+NO_MODELS = ["generator.backend=none", "reader.model=none"]
 TEXT = "The office in the Wijnhaven is leased until 31 March 2031. The yearly rent is 84,000 EUR."
 
 
@@ -22,7 +23,7 @@ TEXT = "The office in the Wijnhaven is leased until 31 March 2031. The yearly re
 def kb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnowledgeBase]:
     """A knowledge base of one document, without models."""
     monkeypatch.setattr("llm.embedders.open_embedder", lambda *_, **__: HashingEmbedder())
-    settings = load_settings(overrides=["generator.backend=none", "answer.refuse_below=0"], data_dir=tmp_path / "data")
+    settings = load_settings(overrides=[*NO_MODELS, "answer.refuse_below=0"], data_dir=tmp_path / "data")
     (tmp_path / "lease.txt").write_text(TEXT, "utf-8")
     with KnowledgeBase.open(settings=settings.settings) as opened:
         opened.ingest(tmp_path / "lease.txt", collection="office")

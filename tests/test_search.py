@@ -306,3 +306,14 @@ def test_a_neighbour_that_would_not_be_shown_itself_is_not_joined(writer: Store)
     writer.put([ingestible("a.txt", "pump valve", "cats and dogs")], collection="default")
     writer.put([ingestible("b.txt", "pump and other things")], collection="default")
     assert _index(writer).search("pump valve", k=1)[0].chunk.text == "pump valve"
+
+
+def test_a_source_left_out_makes_room_for_the_next(writer: Store) -> None:
+    for i, paragraph in enumerate(PARAGRAPHS):
+        writer.put([ingestible(f"{i}.txt", paragraph)], collection="default")
+    index = _index(writer)
+    everything = _sources(index.search("how many days of annual leave", k=5))
+    left = index.search("how many days of annual leave", k=5, filter=SearchFilter(without=(everything[0],)))
+    assert _sources(left) == everything[1:]
+    assert index.search("leave", filter=SearchFilter(without=("*.txt",))) == []
+    assert index.search("leave", filter=SearchFilter(sources=("0.txt",), without=("0.txt",))) == []

@@ -19,7 +19,15 @@ from app.security import OWNER_COOKIE
 from app.server import create_app, listen
 from app.services import Services
 from core.records import Event, Message, SearchFilter, Token
-from core.settings import AnswerSettings, EmbedderSettings, GeneratorSettings, IngestSettings, ServeSettings, Settings
+from core.settings import (
+    AnswerSettings,
+    EmbedderSettings,
+    GeneratorSettings,
+    IngestSettings,
+    ReaderSettings,
+    ServeSettings,
+    Settings,
+)
 from tests.small_store import HashingEmbedder
 
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "knowledge_base"
@@ -78,6 +86,7 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacedKnowledgeBase]
         ingest=IngestSettings(parse_workers=1, ocr=False),
         embedder=EmbedderSettings(),
         generator=GeneratorSettings(backend="none"),
+        reader=ReaderSettings(model="none"),
         answer=AnswerSettings(refuse_below=0.0),
         serve=ServeSettings(),
     )

@@ -46,7 +46,7 @@ class Int8Embedder(Embedder):
     def __init__(self, folder: ModelFolder, *, threads: int = 0) -> None:
         super().__init__(folder)
         self._words = map_words(folder.path / "model.safetensors")
-        compiled = _compile(folder.path / "int8" / GRAPH, threads=threads)
+        compiled = compile_graph(folder.path / "int8" / GRAPH, threads=threads, setting="embedder.engine")
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(_REQUESTS):
             self._requests.put(compiled.create_infer_request())
@@ -98,12 +98,18 @@ def map_words(path: Path) -> npt.NDArray[Any]:
         raise ModelDamaged(f"its weights cannot be read ({error})", where=path.parent.name, remedy=remedy) from error
 
 
-def _compile(graph: Path, *, threads: int) -> Any:
+def compile_graph(graph: Path, *, threads: int, setting: str) -> Any:
+    """Compile a graph of OpenVINO's for low latency; ``setting`` names the engine in errors.
+
+    Raises:
+        BackendUnavailable: OpenVINO is not installed.
+        ModelDamaged: The graph is not there or cannot be loaded.
+    """
     try:
         import openvino
     except (ImportError, OSError) as error:
-        remedy = "Install the requirements, or set embedder.engine to torch"
-        raise BackendUnavailable("OpenVINO is not installed", where="embedder.engine", remedy=remedy) from error
+        remedy = f"Install the requirements, or set {setting} to torch"
+        raise BackendUnavailable("OpenVINO is not installed", where=setting, remedy=remedy) from error
     if not graph.is_file():
         raise ModelDamaged("has no int8 graph", where=graph.parent.parent.name, remedy="Run the set-up again")
     options = {
@@ -114,7 +120,7 @@ def _compile(graph: Path, *, threads: int) -> Any:
     try:
         return openvino.Core().compile_model(str(graph), "CPU", options)
     except RuntimeError as error:
-        remedy = "Delete the folder int8 of the model and run the set-up again, or set embedder.engine to torch"
+        remedy = f"Delete the folder int8 of the model and run the set-up again, or set {setting} to torch"
         what = f"the int8 graph cannot be loaded ({_first_line(error)})"
         raise ModelDamaged(what, where=graph.parent.parent.name, remedy=remedy) from error
 

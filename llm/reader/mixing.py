@@ -1,0 +1,110 @@
+"""Training records -> the mixture of pairs the reader is trained on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from llm.reader.pairs import (
+    IGNORED,
+    Known,
+    Pair,
+    altered,
+    elsewhere,
+    holding,
+    lacking,
+    supported,
+    window_of,
+)
+from llm.training.records import Passage, Record
+
+_LONGEST_APART = 400  # characters; spans further apart are of two answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """How many pairs of each kind come with one that holds the answer, on average."""
+
+    rivals: float = 0.85
+    altered: float = 0.22
+    elsewhere: float = 0.15
+    checked: float = 0.2
+    checked_right: float = 0.45
+
+
+def known_of(record: Record, rivals: Sequence[Passage], *, dress: Callable[[Passage], str]) -> Known | None:
+    """Return a record as a question with its passage, or None where it has no passage or its answer is of several.
+
+    Args:
+        record: The question.
+        rivals: Other passages that were retrieved for it, best first.
+        dress: Gives a passage the context line it is read with.
+    """
+    if len(record.passages) != 1:
+        return None
+    passage = record.passages[0]
+    asked = [message.content for message in record.history if message.role == "user"]
+    spans = passage.spans
+    if spans and max(b for _, b in spans) - min(a for a, _ in spans) > _LONGEST_APART:
+        spans = spans[:1]
+    return Known(
+        question=" ".join([*asked[-1:], record.question]),  # as a follow-up is made to stand on its own
+        context=dress(passage),
+        passage=passage.text,
+        spans=spans,
+        negatives=tuple((dress(rival), rival.text) for rival in rivals if rival.text != passage.text),
+        language=record.language,
+        kind=record.kind,
+    )
+
+
+def mixed(
+    known: Sequence[Known], *, names: Sequence[str], count: Callable[[str], int], seed: int, mix: Mix
+) -> list[Pair]:
+    """Return pairs in a drawn order; the same for the same seed.
+
+    Args:
+        known: The questions.
+        names: Names of passages, to alter questions with.
+        count: Counts the embedder's tokens.
+        seed: Of every choice.
+        mix: The shares.
+    """
+    chosen = random.Random(seed)
+    pairs = [pair for each in known for pair in _pairs_of(each, names, count, chosen, mix)]
+    chosen.shuffle(pairs)
+    return pairs
+
+
+def _pairs_of(
+    known: Known, names: Sequence[str], count: Callable[[str], int], chosen: random.Random, mix: Mix
+) -> Iterator[Pair]:
+    if not known.spans:
+        if known.kind in ("unanswerable", "yes_no"):
+            yield _without_span(known, count, chosen)
+        return
+    yield holding(known, count, chosen)
+    others = [
+        lacking(known, count, chosen) if chosen.random() < mix.rivals else None,
+        altered(known, names, count, chosen) if chosen.random() < mix.altered else None,
+        elsewhere(known, count, chosen) if chosen.random() < mix.elsewhere else None,
+    ]
+    if chosen.random() < mix.checked:
+        others.append(supported(known, count, chosen, right=chosen.random() < mix.checked_right))
+    yield from (pair for pair in others if pair is not None)
+
+
+def _without_span(known: Known, count: Callable[[str], int], chosen: random.Random) -> Pair:
+    """Return what a question without a span teaches: that its passage does not answer, or that it is relevant."""
+    text = window_of(known.passage, count, chosen, about=known.question)
+    asks_nothing = known.kind == "unanswerable"
+    return Pair(
+        question=known.question,
+        context=known.context,
+        text=text,
+        relevant=IGNORED if asks_nothing else 1,
+        holds=0 if asks_nothing else IGNORED,
+        language=known.language,
+        kind=known.kind,
+    )
