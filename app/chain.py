@@ -129,7 +129,8 @@ class AnswerChain:
     def _told(self, searched: _Searched) -> Iterator[Event]:
         language = detect_language(searched.asked.question)
         clock = _Clock(searched)
-        if not searched.hits or searched.weighed.answerable < self._settings.answer.refuse_below:
+        weighed = searched.weighed  # passages without a letter or digit give no evidence to answer from
+        if not weighed.evidence or weighed.answerable < self._settings.answer.refuse_below:
             answer = self._refusal(searched, language)
             yield from clock.finished(answer, whole=True)
             return

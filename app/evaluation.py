@@ -136,7 +136,7 @@ def _answer_scores(case: Case, answer: Answer) -> dict[str, float]:
     text = "" if answer.abstained else answer.text
     said = comparable("\n".join([text, *(c.quote for c in answer.citations)]))
     facts = {
-        RIGHT: float(any(comparable(a) in said for a in case.answers)),
+        RIGHT: float(any(wanted in said for a in case.answers if (wanted := comparable(a)))),
         CONTAINED: answer_scores.contained(text, case.answers),
         "exact match": answer_scores.exact_match(text, case.answers),
     }

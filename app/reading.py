@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from app.evidence import (
@@ -153,8 +152,3 @@ def _score(span: Span | None) -> float:
 
 def _bounded(log_odds: float) -> float:
     return max(_FLOOR, min(_HIGHEST, log_odds)) if math.isfinite(log_odds) else _FLOOR
-
-
-def reordered(weighed: Weighed, hits: Sequence[Hit]) -> Weighed:
-    """Return ``weighed`` with its passages, or ``hits`` where the scorer kept their order."""
-    return weighed if weighed.hits else replace(weighed, hits=tuple(hits))

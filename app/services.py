@@ -108,8 +108,10 @@ class Services:
         _ = self.reader, self.writer_model, self.chain
 
     def close(self) -> None:
-        """Free what was opened."""
+        """Free what was opened; what is asked for afterwards is opened anew."""
         with self._lock:
+            for name in ("_chain", "_searcher", "_index", "_reader", "_embedder"):
+                self.__dict__.pop(name, None)
             for name in ("_writer_model", "_store"):
                 held = self.__dict__.pop(name, None)
                 if held is not None:

@@ -80,6 +80,7 @@ TEXTS: Mapping[str, Text] = {
     "answer.closest": Text("Closest passages", "最接近的原文"),
     "answer.open": Text("Show passage {number}: {source}", "查看原文 {number}：{source}"),
     "answer.quotes": Text("quoted from your documents", "引自您的文档"),
+    "answer.reader": Text("found in your documents", "摘自您的文档"),
     "answer.times": Text("first text {first}, done {total}", "首字 {first}，完成 {total}"),
     "time.seconds": Text("{n} s", "{n} 秒"),
     "time.minutes": Text("{n} min", "{n} 分钟"),

@@ -15,7 +15,7 @@ import argparse
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from app.evaluation import comparable
-from app.evidence import Evidence
+from app.evidence import Evidence, logit
 from app.evidence_weights import Weights
 from app.knowledge_base import KnowledgeBase
 from app.reading import answerable_features, context_line, rank_features, weighed
@@ -102,6 +102,21 @@ def asked(kb: KnowledgeBase, question: Question) -> Iterator[Asked]:
         yield Asked(question=question, hits=hits, readings=readings, gold=gold)
 
 
+def kept(asked: Asked, rank: Weights, *, k: int) -> Asked:
+    """Return the question with the ``k`` best passages in their order, as the scorer goes on with them.
+
+    A passage that holds the answer and is not among them leaves ``gold`` None.
+    """
+    ranks = [logit(rank, rank_features(asked.hits, asked.readings, i)) for i in range(len(asked.hits))]
+    order = sorted(range(len(ranks)), key=lambda i: -ranks[i])[:k]
+    return replace(
+        asked,
+        hits=tuple(asked.hits[i] for i in order),
+        readings=tuple(asked.readings[i] for i in order),
+        gold=order.index(asked.gold) if asked.gold in order else None,
+    )
+
+
 def fit_listwise(rows: Sequence[tuple[Array, npt.NDArray[np.bool_]]], prior: Array) -> Weights:
     """Fit a softmax over the rows of each question, drawn towards ``prior``."""
     scale = np.concatenate([x for x, _ in rows]).std(0) + 1e-3
@@ -141,6 +156,11 @@ def fit_logistic(x: Array, y: npt.NDArray[np.bool_]) -> Weights:
     weights = w[:-1] / scale
     bias = float(w[-1] - (weights * mean).sum())
     return Weights(weights=tuple(round(float(v), 4) for v in weights), bias=round(bias, 4))
+
+
+def best_of(rows: Sequence[Asked], rank: Weights, *, k: int) -> list[Asked]:
+    """Return the questions with their best passages; one that loses its answer by it is left out."""
+    return [best for a in rows if (best := kept(a, rank, k=k)).gold is not None or a.gold is None]
 
 
 def rank_table(rows: Sequence[Asked]) -> list[tuple[Array, npt.NDArray[np.bool_]]]:
@@ -188,12 +208,14 @@ def first_right(table: Sequence[tuple[Array, npt.NDArray[np.bool_]]], weights: W
     return float(np.mean([right[int(np.argmax(x @ np.array(weights.weights)))] for x, right in table]))
 
 
-def judge(name: str, rows: Sequence[Asked], rank: Weights, pick: Weights, answerable: Weights) -> None:
-    """Print what the weights give on questions they were not fitted on."""
-    ranks, picks = rank_table(rows), pick_table(rows)
+def judge(
+    name: str, read: Sequence[Asked], rows: Sequence[Asked], rank: Weights, pick: Weights, answerable: Weights
+) -> None:
+    """Print what the weights give on questions they were not fitted on, of all that was read and of the best."""
+    ranks, picks = rank_table(read), pick_table(rows)
     x, y = answerable_table(rows, pick)
     p = 1 / (1 + np.exp(-(x @ np.array(answerable.weights) + answerable.bias)))
-    before = np.mean([a.gold == 0 for a in rows if a.gold is not None])
+    before = np.mean([a.gold == 0 for a in read if a.gold is not None])
     print(
         f"\n{name}: right passage first {first_right(ranks, rank):.1%} (search alone {before:.1%}, n={len(ranks)});"
         f" right sentence {first_right(picks, pick):.1%} (n={len(picks)})"
@@ -238,6 +260,7 @@ def main() -> None:
     for name, questions in questions_of(options.shared, options.held_out).items():
         random.Random(0).shuffle(questions)
         settings = load_settings(overrides=options.set, data_dir=options.work / name).settings
+        k = settings.retrieval.k
         with KnowledgeBase.open(settings=settings) as kb:
             found = [a for question in questions[: options.n] for a in asked(kb, question)]
         half = {id(q) for q in questions[::2]}
@@ -245,12 +268,13 @@ def main() -> None:
         tests[name] = [a for a in found if id(a.question) not in half]
         print(f"{name}: {len(found)} of {len(questions)} questions asked with and without", flush=True)
     rank = fit_listwise(rank_table(fits), np.array(list(PRIORS["rank"].values())))
+    fits = best_of(fits, rank, k=k)
     pick = fit_listwise(pick_table(fits), np.zeros(len(PICK_FEATURES)))
     answerable = fit_logistic(*answerable_table(fits, pick))
     for names, weights in ((RANK_FEATURES, rank), (PICK_FEATURES, pick), (ANSWERABLE_FEATURES, answerable)):
         print(dict(zip(names, weights.weights, strict=True)), weights.bias)
     for name, test in tests.items():
-        judge(name, test, rank, pick, answerable)
+        judge(name, test, best_of(test, rank, k=k), rank, pick, answerable)
     if options.write:
         write(rank, pick, answerable)
 

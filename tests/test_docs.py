@@ -9,6 +9,7 @@ import pytest
 
 from app.cli import COMMANDS
 from app.commands.settings_page import PAGE, page
+from app.model_commands import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -17,6 +18,12 @@ PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "d
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert re.search(rf"`{command}[` ]", (ROOT / "README.md").read_text("utf-8")), f"{command} is not documented"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_of_the_models_is_in_the_documents(verb: str) -> None:
+    pages = "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("training.md", "evaluation.md"))
+    assert f"python -m llm {verb}" in pages
 
 
 def test_the_page_of_settings_is_that_of_the_settings() -> None:

@@ -142,6 +142,10 @@ def test_a_text_to_come_near_to_need_not_be_contained() -> None:
     assert scores["F1"] > 0.5
 
 
+def test_an_empty_accepted_answer_is_found_nowhere() -> None:
+    assert judge(case(answers=("", "1,250 EUR")), refusal()).scores["right answer"] == 0
+
+
 def test_expected_strings_are_compared_without_width_case_white_space_and_thousands_separators() -> None:
     assert comparable("１，２５０ Eur") == comparable("1250\neur")
     assert comparable("1,2") != comparable("12")
@@ -336,6 +340,7 @@ def test_results_are_laid_side_by_side_from_the_command_line(
         (["--results", "no.jsonl"], "no.jsonl"),
         (["--results", "a", "b", "c"], "two files"),
         (["--results", "a", "a"], "twice"),
+        (["no.jsonl", "--results", "a"], "not asked again"),
         (["--perplexity", "no.txt"], "no.txt"),
         (["--against-set", "retrieval.kk=2", "no.jsonl"], "retrieval.k"),
         (["--model", "no.toml", "no.jsonl"], "no.toml"),
@@ -348,3 +353,16 @@ def test_a_wrong_command_is_told_in_one_line(
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told
+
+
+def test_what_cannot_be_read_or_written_is_told_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.model_commands.evaluate.ask_all", lambda *_, **__: pytest.fail("it was asked"))
+    (tmp_path / "cases.jsonl").write_text('{"question": "What is the fee?"}', "utf-8")
+    (tmp_path / "texts.txt").write_bytes(b"\xff\xfe\xfa")
+    evaluate = ["--data", str(tmp_path), "evaluate", str(tmp_path / "cases.jsonl")]
+    assert main([*evaluate, "--perplexity", str(tmp_path / "texts.txt")]) == 2
+    assert "texts.txt: is not text in UTF-8" in capsys.readouterr().err
+    assert main([*evaluate, "--report", str(tmp_path / "cases.jsonl")]) == 2
+    assert "cases.jsonl: cannot be made" in capsys.readouterr().err

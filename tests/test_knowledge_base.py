@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +39,13 @@ def test_a_question_is_answered_and_streamed_alike(kb: KnowledgeBase) -> None:
     assert isinstance(events[0], Retrieved)
     assert isinstance(events[-1], Finished)
     assert "".join(e.text for e in events if isinstance(e, Token)) == events[-1].answer.text == answer.text
+
+
+def test_closing_frees_what_was_opened(kb: KnowledgeBase) -> None:
+    chain = weakref.ref(kb.services.chain)
+    kb.close()
+    gc.collect()
+    assert chain() is None
 
 
 def test_it_is_a_langchain_retriever(kb: KnowledgeBase) -> None:

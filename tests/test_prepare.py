@@ -590,6 +590,9 @@ def test_every_verb_has_its_module() -> None:
         assert text
         assert callable(load(f"{module}:run"))
         assert callable(load(f"{module}:add_arguments"))
+    folder = Path(__file__).resolve().parent.parent / "app" / "model_commands"
+    reachable = {path.stem for path in folder.glob("*.py") if "\ndef add_arguments(" in path.read_text("utf-8")}
+    assert reachable == set(VERBS)
 
 
 def run_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

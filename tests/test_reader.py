@@ -13,7 +13,16 @@ import torch
 from langchain_core.documents import Document
 from tokenizers import Tokenizer
 
-from core.errors import MalformedInput, MissingPath, ModelDamaged, ModelMissing, ModelUnfit, TrainingDiverged
+from app.model_commands import main
+from core.errors import (
+    InvalidSetting,
+    MalformedInput,
+    MissingPath,
+    ModelDamaged,
+    ModelMissing,
+    ModelUnfit,
+    TrainingDiverged,
+)
 from core.settings import EmbedderSettings, ReaderSettings
 from llm import registry
 from llm.embedders import prepare_embedder
@@ -38,6 +47,7 @@ from llm.reader.pairs import (
 )
 from llm.reader.serving import TorchReader, WindowReading
 from llm.reader.training import (
+    CHECKPOINT,
     LOG,
     Recipe,
     Trainer,
@@ -245,6 +255,10 @@ LESSONS = [
 ]
 
 
+def test_a_pair_longer_than_the_network_reads_is_left_out(framer: Framer) -> None:
+    assert features_of(framer, Pair(question="hello", context="", text="pump " * 600, relevant=0)) is None
+
+
 def trainer(models: Path, framer: Framer, folder: Path, *, epochs: float = 30, **recipe: float) -> Trainer:
     network, words = from_embedder(prepare_embedder(EMBEDDER, models).path, seed=1)
     rows = [row for pair in LESSONS if (row := features_of(framer, pair))]
@@ -303,6 +317,41 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(models: Path, framer: Fra
     resumed.run()
     for name, weights in whole.network.state_dict().items():
         assert torch.equal(weights, resumed.network.state_dict()[name]), name
+
+
+def test_a_run_does_not_go_on_over_other_pairs_or_from_a_damaged_checkpoint(
+    models: Path, framer: Framer, tmp_path: Path
+) -> None:
+    run = trainer(models, framer, tmp_path, epochs=2)
+    run._log({"loss": 1.0})
+    run.progress.step = 3  # killed after its checkpoint: the steps that are taken again are logged once
+    run._log({"loss": 1.0})
+    run.progress.step = 0
+    run.save()
+    with pytest.raises(InvalidSetting, match="other pairs"):
+        trainer(models, framer, tmp_path, epochs=4)
+    trainer(models, framer, tmp_path, epochs=2)
+    assert [entry["step"] for entry in logged(tmp_path)] == [0]
+    (tmp_path / CHECKPOINT).write_bytes(b"PK cut short")
+    with pytest.raises(ModelDamaged, match=CHECKPOINT):
+        trainer(models, framer, tmp_path, epochs=2)
+
+
+@pytest.mark.parametrize("choices", [{"epochs": 0.0}, {"minutes": -1.0}, {"learning_rate": float("nan")}])
+def test_a_recipe_that_would_train_nothing_is_refused(choices: dict[str, float]) -> None:
+    with pytest.raises(InvalidSetting):
+        Recipe(**choices)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["--resume", "--from-checkpoint"])
+def test_without_a_checkpoint_there_is_nothing_to_go_on_from(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It wrote the reader of an untrained network."""
+    write_pairs(tmp_path / "pairs.jsonl", LESSONS)
+    pairs = str(tmp_path / "pairs.jsonl")
+    assert main(["--data", str(tmp_path), "reader", pairs, "--held-out", pairs, "--out", str(tmp_path), option]) == 2
+    assert "holds no checkpoint" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(

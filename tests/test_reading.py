@@ -126,6 +126,11 @@ def test_where_it_is_not_sure_the_sentence_speaks() -> None:
     assert told.text.endswith(".")
 
 
+def test_where_nothing_is_to_be_refused_passages_without_a_word_are_still_no_answer() -> None:
+    told = answer(weigh({}, hits=(hit("—— …", "dots.txt"),)), answer__refuse_below="0")
+    assert told.abstained
+
+
 def test_the_setting_says_who_words_the_answer() -> None:
     assert answer(weigh({"hill": ("1931", -7.0)}), answer__words="reader", answer__refuse_below="0").text == "1931"
     told = answer(weigh(SURE), answer__words="quotes")

@@ -181,6 +181,19 @@ def test_model_and_times_stand_under_an_answer() -> None:
     assert "tiny-llama · first text 0.4 s, done 2.9 s" in html
 
 
+@pytest.mark.parametrize(
+    ("model", "english", "chinese"),
+    [
+        ("quotes", "quoted from your documents", "引自您的文档"),
+        ("reader", "found in your documents", "摘自您的文档"),
+    ],
+)
+def test_what_no_model_wrote_is_said_to_be_from_the_documents(model: str, english: str, chinese: str) -> None:
+    turn = _turn(stage="finished", text="1931", answer=_answer("1931", (), (), model=model))
+    assert english in turn_html(turn, "en")
+    assert chinese in turn_html(turn, "zh")
+
+
 def test_a_model_is_named_without_its_folder() -> None:
     assert model_name("/srv/models/tiny.gguf") == model_name("C:\\models\\tiny.gguf") == "tiny.gguf"
     assert model_name("smollm2-135m-instruct") == "smollm2-135m-instruct"

@@ -337,6 +337,13 @@ def test_a_malformed_example_is_named_by_file_and_line(line: str, said: str, exa
         read_examples(path)
 
 
+def test_a_line_separator_within_a_text_ends_no_line(tmp_path: Path) -> None:
+    said = "one\u2028two\x85three"  # what web pages hold, and JSON leaves as it is
+    row = {"messages": [{"role": "user", "content": said}, {"role": "assistant", "content": "x"}]}
+    (tmp_path / "some.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    assert [example.messages[0].content for example in read_examples(tmp_path / "some.jsonl")] == [said]
+
+
 def test_a_missing_or_empty_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n\n")
     with pytest.raises(MalformedInput, match=r"empty\.jsonl: holds no example"):
@@ -390,9 +397,21 @@ def test_a_folder_that_holds_a_run_is_not_written_over(
         again(recipe=recipe())
     with pytest.raises(InvalidSetting, match="recipe: rank, recipe: seed"):
         again(recipe=recipe(rank=8, seed=1), resume=True)
-    again(recipe=recipe(), resume=True)
+    # What the errors of a run that diverged or ran out of memory advise can be done.
+    again(recipe=recipe(learning_rate=1e-3, batch_tokens=256), resume=True)
     with pytest.raises(InvalidSetting, match="finished run"):
         again(recipe=recipe())
+
+
+def test_layers_that_the_base_has_not_are_a_named_error(tiny: Path, examples: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match=r"nonsense.*all-linear"):
+        tune(examples, out=tmp_path, base=str(tiny), models_dir=tmp_path, recipe=recipe(targets=("nonsense",)))
+
+
+def test_a_folder_that_is_a_file_is_told(tiny: Path, examples: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InvalidSetting, match="is a file"):
+        tune(examples, out=tmp_path / "file", base=str(tiny), models_dir=tmp_path, recipe=recipe())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from core.settings import LoadedSettings, Settings
 def evaluate(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Score the answers to cases whose answers are known."""
     cases = read_cases(arguments.cases)
+    if arguments.report:
+        make_folder(arguments.report)
     outcomes = ask_all(cases, loaded.settings, filter=filter_of(arguments), out=arguments.out)
     if arguments.report:
         from app.reports.writing import write_report
@@ -83,6 +85,18 @@ def opened(path: Path | None) -> Iterator[IO[str] | None]:
         raise UsageError(f"cannot be written ({error.strerror})", where=str(path), remedy=remedy) from error
     with file:
         yield file
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that results go into, before the time is spent that they take.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot be made ({error.strerror})", where=str(folder), remedy="Name a folder") from error
 
 
 def print_figures(outcomes: Sequence[Outcome], *, failures: bool) -> None:

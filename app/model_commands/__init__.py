@@ -16,6 +16,7 @@ from core.tables import load
 # verb -> (the module that does it, what it does)
 VERBS = {
     "prepare": ("app.model_commands.prepare", "make training examples and cases from data, or from your documents"),
+    "pairs": ("app.model_commands.pairs", "make pairs to train the reader on from data"),
     "reader": ("app.model_commands.reader", "train the reader on pairs"),
     "sft": ("app.model_commands.sft", "fine-tune the generator on examples"),
     "quantize": ("app.model_commands.quantize", "write the generator in other number formats, and measure each"),

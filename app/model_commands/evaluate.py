@@ -11,7 +11,7 @@ from typing import Any
 
 from app.cases import read_cases
 from app.cli import settings_of
-from app.commands.evaluating import ask_all, print_figures
+from app.commands.evaluating import ask_all, make_folder, print_figures
 from app.comparison import Comparison, compare, comparison_lines
 from app.evaluation import Outcome, read_outcomes
 from app.results import results_to_json
@@ -51,9 +51,14 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     named = _settings_by_name(arguments)
     if not (arguments.cases or arguments.results or arguments.perplexity):
         raise UsageError("nothing to evaluate", remedy="Name a file of cases, --results, or --perplexity")
+    if arguments.results and (arguments.cases or arguments.out):
+        raise UsageError("answers from earlier are not asked again", where="--results", remedy="Drop cases and --out")
+    if arguments.report:
+        make_folder(arguments.report)
+    texts = _texts(arguments.perplexity) if arguments.perplexity else []
     systems = _read(arguments.results) if arguments.results else _asked(arguments, named)
     comparison = compare(*systems.values()) if len(systems) == 2 else None
-    perplexities = _perplexities(arguments.perplexity, named) if arguments.perplexity else {}
+    perplexities = _perplexities(texts, named) if texts else {}
     if arguments.report and systems:
         from app.reports.writing import write_report
 
@@ -77,7 +82,8 @@ def _settings_by_name(arguments: argparse.Namespace) -> dict[str, Settings]:
     named = {first.generator.model: first}
     if arguments.against or arguments.against_set:
         second = _settings(arguments, arguments.against or arguments.model, arguments.against_set)
-        name = " ".join([second.generator.model, *arguments.against_set])
+        shown = [each for each in arguments.against_set if not each.startswith("generator.api_key")]
+        name = " ".join([second.generator.model, *shown])
         named[f"{name} (second)" if name in named else name] = second
     return named
 
@@ -108,7 +114,7 @@ def _asked(arguments: argparse.Namespace, named: dict[str, Settings]) -> Systems
         return {}
     cases = read_cases(arguments.cases)
     if arguments.out:
-        _make_folder(arguments.out)
+        make_folder(arguments.out)
     systems = {}
     for i, (name, settings) in enumerate(named.items()):
         out = arguments.out / ("first.jsonl", "second.jsonl")[i] if arguments.out else None
@@ -116,26 +122,29 @@ def _asked(arguments: argparse.Namespace, named: dict[str, Settings]) -> Systems
     return systems
 
 
-def _make_folder(folder: Path) -> None:
+def _texts(file: Path) -> list[str]:
+    if not file.is_file():
+        raise MissingPath("there is no such file", where=str(file), remedy="Check the spelling")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+        texts = [line for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise MalformedInput("is not text in UTF-8", where=str(file)) from error
+    if not texts:
+        raise MalformedInput("holds no texts", where=str(file), remedy="Write a text a line")
+    return texts
 
 
-def _perplexities(file: Path, named: dict[str, Settings]) -> dict[str, Perplexity]:
+def _perplexities(texts: Sequence[str], named: dict[str, Settings]) -> dict[str, Perplexity]:
     from llm.backends.transformers_local import load_model
     from llm.evaluating.perplexity import perplexity
 
-    if not file.is_file():
-        raise MissingPath("there is no such file", where=str(file), remedy="Check the spelling")
-    texts = [line for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
-    if not texts:
-        raise MalformedInput("holds no texts", where=str(file), remedy="Write a text a line")
     found = {}
     for name, settings in named.items():
         _, tokenizer, model = load_model(settings.generator, settings.models_dir)
-        found[name] = perplexity(model, tokenizer, texts)
+        try:
+            found[name] = perplexity(model, tokenizer, texts)
+        except ValueError as error:
+            raise MalformedInput(str(error), where="--perplexity", remedy="Write longer texts") from error
     return found
 
 

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Read, part, search for rivals, mix and write; return 0."""
+    from app.commands.evaluating import make_folder
     from app.model_commands.prepare import read_records, without_held_out
     from app.services import Services
     from llm.embedders import prepare_embedder
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     from llm.reader.windows import Framer
     from llm.training.splits import split
 
+    make_folder(arguments.out)
     records, _ = read_records(arguments)
     records, removed = without_held_out(records, arguments.held_out, loaded)
     training, validation = split(records, validation=arguments.validation, seed=arguments.seed)
@@ -59,7 +61,6 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
         for name, side, passes in (("train", training, arguments.passes), ("held_out", validation, 1)):
             rivals = _rivals(side, arguments, services, arguments.out / "work" / name)
             pairs = _pairs(side, rivals, count=count, passes=passes, seed=arguments.seed)
-            arguments.out.mkdir(parents=True, exist_ok=True)
             write_pairs(arguments.out / f"{name}.jsonl", pairs)
             kinds = ", ".join(f"{kind} {n:,}" for kind, n in Counter(pair.kind for pair in pairs).most_common())
             print(f"{name}: {len(pairs):,} pairs of {len(side):,} questions: {kinds}")

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UsageError
 from core.settings import LoadedSettings
 
 if TYPE_CHECKING:
@@ -40,12 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Write a model in number formats, and print what each costs and gains."""
+    from app.commands.evaluating import make_folder
     from llm.adapters import base_sha256, read_adapter
     from llm.quantizing import as_gguf, write_formats
     from llm.registry import MODELS
     from llm.sft.bases import find_base
     from llm.sft.examples import read_examples
 
+    if arguments.lora and not arguments.adapter:
+        raise UsageError("there is no adapter to write", where="--lora", remedy="Name one with --adapter")
     models_dir = loaded.settings.models_dir
     source = find_base(arguments.model, models_dir)
     name = arguments.model if arguments.model in MODELS else source.stem if source.is_file() else source.name
@@ -54,6 +58,8 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     if adapter:
         adapter.check_base(base_sha256(source), name=name)
         name = f"{name}-{adapter.folder.name}"
+    for folder in filter(None, (arguments.out, arguments.lora and arguments.lora.parent)):
+        make_folder(folder)
     with ExitStack() as stack:
         out = arguments.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="citadel-")))
         file = stack.enter_context(as_gguf(source))
@@ -70,7 +76,6 @@ def _write_lora(adapter: Adapter, base: Path, to: Path) -> None:
     from llm.gguf_files import read_gguf
     from llm.gguf_writing import write_adapter
 
-    to.parent.mkdir(parents=True, exist_ok=True)
     write_adapter(adapter, read_gguf(base), to)
     print(f"{to.name}: the adapter alone, {to.stat().st_size / 1e6:.1f} MB")
 

@@ -50,15 +50,20 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     if begun and not (arguments.resume or arguments.from_checkpoint):
         remedy = "Add --resume to go on from it, or name another folder"
         raise InvalidSetting("holds a run already", where=f"--out {arguments.out}", remedy=remedy)
+    if not begun and (arguments.resume or arguments.from_checkpoint):
+        remedy = "Leave --resume and --from-checkpoint out, or name the folder of a run"
+        raise InvalidSetting("holds no checkpoint", where=f"--out {arguments.out}", remedy=remedy)
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InvalidSetting("is a file", where=f"--out {arguments.out}", remedy="Name a folder")
+    recipe = Recipe(
+        learning_rate=arguments.learning_rate, epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed
+    )
     pairs, held_out = read_pairs(arguments.pairs), read_pairs(arguments.held_out)
     base = prepare_embedder(loaded.settings.embedder, loaded.settings.models_dir)
     tokenizer = read_tokenizer(base)
     framer = Framer(tokenizer)
     network, words = from_embedder(base.path, seed=arguments.seed)
     rows = [row for pair in pairs if (row := features_of(framer, pair))]
-    recipe = Recipe(
-        learning_rate=arguments.learning_rate, epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed
-    )
     trainer = Trainer(
         network, words, rows, recipe=recipe, folder=arguments.out, judge=judge_on(held_out, framer, words)
     )

@@ -88,5 +88,6 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
             f"{figures['step']} steps, {figures['n_tokens']:,} tokens, {figures['seconds'] / 60:.1f} minutes; "
             f"best validation loss {figures['best_loss']:.4f} after step {figures['best_step']}"
         )
-        print(f"written to {arguments.out}; use it with --set generator.adapter={arguments.out}")
+        setting = "generator.model" if recipe.method == "full" else "generator.adapter"
+        print(f"written to {arguments.out}; use it with --set {setting}={arguments.out}")
     return 0

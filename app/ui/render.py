@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import PurePosixPath, PureWindowsPath
 
+from app.chain import QUOTES_MODEL, READER_MODEL
 from app.conversations import TurnState
 from app.texts import count, duration, explain, say
 from core.errors import printable
@@ -212,13 +213,18 @@ def _card(number: str, source: str, locator: Locator, text: str, *, opens: str, 
     )
 
 
+def _worded_by(model: str, language: Language) -> str:
+    if model == QUOTES_MODEL:
+        return say("answer.quotes", language)
+    return say("answer.reader", language) if model == READER_MODEL else escaped(model_name(model))
+
+
 def _foot(turn: TurnState, language: Language) -> str:
     facts: list[str] = []
     if turn.answer is not None:
         timings = turn.answer.timings
         if turn.answer.model:
-            quotes = turn.answer.model == "quotes"
-            facts.append(say("answer.quotes", language) if quotes else escaped(model_name(turn.answer.model)))
+            facts.append(_worded_by(turn.answer.model, language))
         if timings.total_ms:
             first, total = (duration(ms / 1000, language) for ms in (timings.first_token_ms, timings.total_ms))
             facts.append(say("answer.times", language, first=first, total=total))

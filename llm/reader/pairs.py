@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.errors import MalformedInput, MissingPath
-from core.text import content_terms, detect_language, sentence_spans
+from core.text import content_terms, sentence_spans
 
 IGNORED = -1
 _YEAR = re.compile(r"(?<!\d)(?:1[0-9]|20)\d{2}(?!\d)")
@@ -265,8 +265,3 @@ def _parsed(path: Path) -> Iterator[Pair]:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise MalformedInput(f"is no pair: {error}", where=f"{path}:{number}") from None
             yield pair
-
-
-def language_of(question: str) -> str:
-    """Return the language of a question."""
-    return detect_language(question)

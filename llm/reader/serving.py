@@ -192,9 +192,11 @@ class TorchReader(Reader):
     engine = "torch"
 
     def __init__(self, tokenizer: Tokenizer, words: npt.NDArray[Any], network: Any, *, threads: int = 0) -> None:
+        import torch
+
         super().__init__(tokenizer, words)
         self._network = network.eval()
-        self._threads = threads or os.cpu_count() or 1
+        torch.set_num_threads(threads or os.cpu_count() or 1)
 
     def _forward(self, words: Floats, mask: Integers, segment: Integers) -> tuple[Floats, Floats, Floats]:
         import torch

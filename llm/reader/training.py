@@ -16,20 +16,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.errors import TrainingDiverged
+from core.errors import InvalidSetting, ModelDamaged, TrainingDiverged
 from llm.reader.network import JUDGEMENTS, ReaderNetwork, Reading
 from llm.reader.pairs import Pair
 from llm.reader.windows import PAD, Framer
-from llm.sft.journal import loss_plot
+from llm.sft.journal import loss_plot, read_journal
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 PARTS = ("start", "end", *JUDGEMENTS)
+_LONGEST = 512  # positions of the encoder; a sentence may be longer than any window
 _POOL = 60  # batches that are shuffled and sorted by length together
 
 
@@ -53,6 +55,13 @@ class Recipe:
     seed: int = 0
     threads: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "heads_rate", "batch_tokens", "epochs", "clip"):
+            if not getattr(self, name) > 0:
+                raise InvalidSetting("has to be above 0", where=f"{name}={getattr(self, name)}")
+        if not self.minutes >= 0:
+            raise InvalidSetting("may not be below 0", where=f"minutes={self.minutes}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
@@ -67,8 +76,10 @@ class Features:
 
 
 def features_of(framer: Framer, pair: Pair) -> Features | None:
-    """Return the features of a pair, or None where its span is lost between tokens."""
+    """Return the features of a pair, or None where its span is lost between tokens or it is too long to read."""
     window = framer.frame(pair.question, pair.context, pair.text)
+    if len(window.ids) > _LONGEST:
+        return None
     starts, ends = [], []
     for a, b in pair.spans:
         inside = [i for i, (x, y) in enumerate(window.offsets) if x < b and y > a]
@@ -195,6 +206,10 @@ class Trainer:
         recipe: How.
         folder: Where the checkpoint and the log go; a checkpoint there is gone on from.
         judge: Returns figures of the network on held-out pairs; called at every checkpoint.
+
+    Raises:
+        ModelDamaged: The checkpoint cannot be read, or is of another network.
+        InvalidSetting: It is of a run over other pairs.
     """
 
     def __init__(
@@ -260,6 +275,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "progress": asdict(self.progress),
             "recipe": asdict(self.recipe),
+            "n_batches": len(self.batches),
         }
         path = self._folder / CHECKPOINT
         torch.save(state, path.with_suffix(".tmp"))
@@ -269,10 +285,22 @@ class Trainer:
         path = self._folder / CHECKPOINT
         if not path.exists():
             return
-        state = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        try:
+            if not is_zipfile(path):  # torch would take it for a bare pickle
+                raise ValueError("it is cut short")
+            state = torch.load(path, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.progress = Progress(**state["progress"])
+        except (OSError, EOFError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            remedy = "Delete it, and start the run anew"
+            what = f"cannot be read ({str(error).partition(chr(10))[0][:160]})"
+            raise ModelDamaged(what, where=CHECKPOINT, remedy=remedy) from error
+        if state.get("n_batches", len(self.batches)) != len(self.batches):
+            remedy = "Give the same pairs, epochs and seed again, or start anew in another folder"
+            raise InvalidSetting("the run that goes on was begun over other pairs", where=CHECKPOINT, remedy=remedy)
+        kept = [entry for entry in read_journal(self._folder) if entry["step"] <= self.progress.step]
+        (self._folder / LOG).write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf-8")
 
     def _share(self) -> float:
         """Return how much of the run is done, by steps or by time, whichever is further."""
@@ -318,8 +346,7 @@ class Trainer:
 
 def draw(folder: Path) -> Path:
     """Draw the losses of a run's log and return the picture's path."""
-    entries = [json.loads(line) for line in (folder / LOG).read_text("utf-8").splitlines()]
-    losses = [(entry["step"], sum(entry[name] for name in PARTS)) for entry in entries if "loss" in entry]
+    losses = [(entry["step"], sum(entry[name] for name in PARTS)) for entry in read_journal(folder) if "loss" in entry]
     picture = folder / "loss.svg"
     picture.write_text(loss_plot(losses, [], title="Reader: running mean of the training loss"), "utf-8")
     return picture

@@ -33,7 +33,7 @@ class Window:
 
 
 class Framer:
-    """Makes windows with the embedder's tokenizer; a question or context met before is not tokenized again."""
+    """Makes windows with the embedder's tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer

@@ -51,7 +51,7 @@ def read_examples(path: Path) -> list[Example]:
         MalformedInput: A line is no such object, named by file and line; or the file holds none.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")  # a line of JSON may hold other ends of lines
     except (FileNotFoundError, IsADirectoryError):
         raise MissingPath("there is no such file", where=str(path)) from None
     except UnicodeDecodeError as error:

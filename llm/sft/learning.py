@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from core.errors import InvalidSetting
 from llm.sft.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def learner_of(model: Any, recipe: Recipe) -> Learner:
 
     Full training leaves the words' vectors alone: few of them occur in a small set of examples, and the rest would
     drift away from them.
+
+    Raises:
+        InvalidSetting: No layer is named as the recipe says.
     """
     torch.manual_seed(recipe.seed)
     if recipe.method == "full":
@@ -58,7 +62,11 @@ def learner_of(model: Any, recipe: Recipe) -> Learner:
         model = untyped.prepare_model_for_kbit_training(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers in a way that will go
-        return Learner(untyped.get_peft_model(model, _lora(recipe)))
+        try:
+            return Learner(untyped.get_peft_model(model, _lora(recipe)))
+        except ValueError as error:
+            remedy = "Name layers as the model does, such as q_proj and v_proj, or all-linear"
+            raise InvalidSetting(f"no adapter fits ({error})", where="--targets", remedy=remedy) from error
 
 
 def _lora(recipe: Recipe) -> Any:

@@ -10,8 +10,18 @@ from core.errors import InvalidSetting
 Method = Literal["lora", "full", "qlora"]
 Precision = Literal["fp32", "bf16"]
 
-# Freely changed when a run goes on: they say when to stop and how often to look, not what is learned.
-_MAY_CHANGE = ("minutes", "epochs", "checkpoint_minutes", "evaluations", "patience", "threads")
+# Freely changed when a run goes on: they say when to stop and how often to look, not what is learned. So are those
+# that a run which diverged or ran out of memory needs lower; neither changes which examples make a step.
+_MAY_CHANGE = (
+    "minutes",
+    "epochs",
+    "checkpoint_minutes",
+    "evaluations",
+    "patience",
+    "threads",
+    "learning_rate",
+    "batch_tokens",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,7 +221,7 @@ class Run:
     def _diverged(self, what: str, value: float, names: Sequence[str]) -> TrainingDiverged:
         self._write("stop", step=self.state.step, reason=f"the {what} is {value}", examples=list(names))
         of = f", of the examples {', '.join(names)}" if names else ""
-        remedy = "Lower --learning-rate or look at these examples, then go on with --resume"
+        remedy = "Go on with --resume and a lower --learning-rate, or take these examples out and start anew"
         return TrainingDiverged(f"the {what} is {value}{of}", where=f"step {self.state.step + 1}", remedy=remedy)
 
     @contextmanager
@@ -267,5 +267,7 @@ def _memory(recipe: Recipe) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if isinstance(error, RuntimeError) and not any(part in str(error).lower() for part in _FULL):
             raise
-        remedy = f"Lower --batch-tokens ({recipe.batch_tokens}) and --max-tokens ({recipe.max_tokens}), then --resume"
+        remedy = f"Go on with --resume and fewer --batch-tokens than {recipe.batch_tokens}"
+        if recipe.batch_tokens <= recipe.max_tokens:
+            remedy = f"Start anew with --max-tokens and --batch-tokens lower than {recipe.max_tokens}"
         raise TrainingMemory("a batch does not fit into memory", where="training", remedy=remedy) from error

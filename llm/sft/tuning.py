@@ -100,6 +100,8 @@ def _run(
 
 def _check_out(out: Path, *, resume: bool) -> Path | None:
     """Return the checkpoint to go on from, or None for a new run."""
+    if out.exists() and not out.is_dir():
+        raise InvalidSetting("is a file", where=str(out), remedy="Name a folder with --out")
     if (out / MANIFEST).exists():
         raise InvalidSetting("holds a finished run", where=str(out), remedy="Name another folder with --out")
     checkpoint = newest(out)
