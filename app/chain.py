@@ -64,6 +64,13 @@ class Writer(Protocol):
         """Yield message chunks with ``content``."""
 
 
+class Verifier(Protocol):
+    """What judges whether passages bear out what was written."""
+
+    def __call__(self, question: str, said: Sequence[tuple[str, Hit]], /) -> list[float]:
+        """Return the log-odds for each sentence with the passage it cites."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A question with what came before it and where to look."""
@@ -94,7 +101,9 @@ class AnswerChain:
         writer: Callable[[], Writer | None],
         model_name: str,
         settings: Settings,
+        verify: Verifier | None = None,
     ) -> None:
+        self._verify = verify
         self._search = search
         self._weigh = weigh
         self._writer = writer
@@ -195,9 +204,24 @@ class AnswerChain:
         )
         text = written.strip()
         sentences, citations = ground(text, searched.hits, grounder)
+        sentences, citations = self._verified(searched, text, sentences, citations)
         if not citations:  # nothing the model said is in the passages: let them speak
             return self._quoted(searched, language)
         return self._answer(searched, language, text=text, sentences=sentences, citations=citations)
+
+    def _verified(
+        self, searched: _Searched, text: str, sentences: tuple[Sentence, ...], citations: tuple[Citation, ...]
+    ) -> tuple[tuple[Sentence, ...], tuple[Citation, ...]]:
+        """Take the citations from sentences that the reader finds their passages do not bear out."""
+        if self._verify is None or not citations:
+            return sentences, citations
+        hit_of = {c.number: next(h for h in searched.hits if h.chunk.id == c.chunk_id) for c in citations}
+        cited = [s for s in sentences if s.citations]
+        odds = self._verify(searched.standalone, [(text[s.start : s.end], hit_of[s.citations[0]]) for s in cited])
+        doubted = {s.start for s, each in zip(cited, odds, strict=True) if each < self._settings.answer.verify_above}
+        kept = tuple(replace(s, citations=()) if s.start in doubted else s for s in sentences)
+        still = {number for s in kept for number in s.citations}
+        return kept, tuple(c for c in citations if c.number in still)
 
     def _quoted(self, searched: _Searched, language: Language) -> Answer:
         text, sentences, citations = quote_answer(

@@ -98,16 +98,7 @@ class EvidenceScorer:
         sentences = sentences_of(hits)
         if not sentences:
             return Weighed(evidence=(), answerable=0.0)
-        rarity = Rarity([hit.chunk.embedded_text for hit in hits])
-        rows = lexical_features(question, turn, sentences, hits, rarity)
-        order = sorted(range(len(rows)), key=lambda i: -logit(PICK, rows[i]))[:MAX_EMBEDDED_SENTENCES]
-        cosines = self._cosines(question, turn, [sentences[i] for i in order], hits)
-        column = FEATURES.index("cosine")
-        for i, cosine in zip(order, cosines, strict=True):
-            rows[i][column] = cosine
-        floor = min(cosines)
-        for i in set(range(len(rows))) - set(order):
-            rows[i][column] = floor
+        rows = self.features(question, turn, sentences, hits)
         evidence = tuple(
             Evidence(hit=hit, start=start, end=end, text=text, score=logit(PICK, rows[i]), features=tuple(rows[i]))
             for i, (hit, start, end, text) in enumerate(sentences)
@@ -116,6 +107,33 @@ class EvidenceScorer:
         return Weighed(
             evidence=ranked, answerable=sigmoid(logit(ANSWERABLE, answerable_features(question, ranked, hits)))
         )
+
+    def features(
+        self,
+        question: str,
+        turn: str,
+        sentences: Sequence[_Sentence],
+        hits: Sequence[Hit],
+        *,
+        promise: Sequence[float] = (),
+    ) -> list[list[float]]:
+        """Return each sentence's features in the order of ``FEATURES``.
+
+        The sentences that promise most by their terms, and by ``promise`` where something else speaks for them, are
+        embedded; the others count as the least alike of those.
+        """
+        rarity = Rarity([hit.chunk.embedded_text for hit in hits])
+        rows = lexical_features(question, turn, sentences, hits, rarity)
+        promises = promise or [0.0] * len(rows)
+        order = sorted(range(len(rows)), key=lambda i: -logit(PICK, rows[i]) - promises[i])[:MAX_EMBEDDED_SENTENCES]
+        cosines = self._cosines(question, turn, [sentences[i] for i in order], hits)
+        column = FEATURES.index("cosine")
+        for i, cosine in zip(order, cosines, strict=True):
+            rows[i][column] = cosine
+        floor = min(cosines)
+        for i in set(range(len(rows))) - set(order):
+            rows[i][column] = floor
+        return rows
 
     def _cosines(self, question: str, turn: str, sentences: Sequence[_Sentence], hits: Sequence[Hit]) -> list[float]:
         query = self._embedder.encode_query(question)

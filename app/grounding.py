@@ -218,7 +218,8 @@ def span_answer(item: Evidence, hits: Sequence[Hit]) -> tuple[str, tuple[Sentenc
     if not any(c.isalnum() for c in said):
         return None
     citations = Citations(hits)
-    number = citations.cite(item.hit, item.start, item.end)
+    whole = extended(item, hits[item.hit])
+    number = citations.cite(whole.hit, whole.start, whole.end)
     return said, (Sentence(start=0, end=len(said), citations=(number,)),), citations.all()
 
 

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from app.evidence import (
-    Evidence,
-    Rarity,
-    Weighed,
-    lexical_features,
-    logit,
-    sentences_of,
-    sigmoid,
-)
+from app.evidence import Evidence, EvidenceScorer, Weighed, logit, sentences_of, sigmoid
+from app.evidence import answerable_features as by_terms
+from app.evidence_weights import ANSWERABLE_FEATURES as BY_TERMS
 from app.evidence_weights import FEATURES
-from app.reading_weights import ANSWERABLE, ANSWERABLE_FEATURES, LEXICAL, PICK, PICK_FEATURES, RANK, RANK_FEATURES
+from app.reading_weights import ANSWERABLE, ANSWERABLE_FEATURES, PICK, RANK, RANK_FEATURES, READ
 from core.records import Hit
-from core.text import content_terms, detect_language
+from core.text import detect_language
 from llm.reader import PassageReading, Span
 
 _FLOOR = -16.0  # log-odds; what lies below says no more
 _HIGHEST = 16.0
+# A span that is less likely than none at all says nothing: there the sentences' terms and vectors decide.
+_NO_SPAN = -2.0
 
 
 class PassageReader(Protocol):
@@ -42,20 +39,33 @@ class ReadingScorer:
 
     Args:
         reader: The model.
+        scorer: What weighs sentences by their terms and vectors; the reader's findings are added to that.
         k: Passages that are kept, the best by rank.
     """
 
-    def __init__(self, reader: PassageReader, *, k: int) -> None:
-        self._reader = reader
-        self._k = k
+    def __init__(self, reader: PassageReader, scorer: EvidenceScorer, *, k: int) -> None:
+        self._reader, self._scorer, self._k = reader, scorer, k
 
     def weigh(self, question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
         """Return the best passages, their sentences as evidence, best first, and whether they answer."""
         readings = self._reader.read(question, [(context_line(hit), hit.chunk.text) for hit in hits])
-        ranks = [rank_features(hits, readings, i) for i in range(len(hits))]
-        order = sorted(range(len(hits)), key=lambda i: -logit(RANK, ranks[i]))[: self._k]
-        kept = tuple(hits[i] for i in order)
-        return weighed(question, turn or question, kept, [readings[i] for i in order])
+        ranks = [logit(RANK, rank_features(hits, readings, i)) for i in range(len(hits))]
+        order = sorted(range(len(hits)), key=lambda i: -ranks[i])[: self._k]
+        kept, read = tuple(hits[i] for i in order), [readings[i] for i in order]
+        ranked = evidence(self._scorer, question, turn or question, kept, read)
+        if not ranked:
+            return Weighed(evidence=(), answerable=0.0, hits=kept)
+        chance = sigmoid(logit(ANSWERABLE, answerable_features(question, ranked, kept, read)))
+        return Weighed(evidence=ranked, answerable=chance, hits=kept)
+
+    def supports(self, question: str, said: Sequence[tuple[str, Hit]]) -> list[float]:
+        """Return, for each sentence with the passage it cites, the log-odds that the passage bears it out."""
+        joint = "" if detect_language(question) == "zh" else " "
+        readings = [
+            self._reader.read(f"{question}{joint}{sentence}", [(context_line(hit), hit.chunk.text)])[0]
+            for sentence, hit in said
+        ]
+        return [_bounded(reading.supports) for reading in readings]
 
 
 def context_line(hit: Hit) -> str:
@@ -69,24 +79,30 @@ def rank_features(hits: Sequence[Hit], readings: Sequence[PassageReading], i: in
     values = {
         "fused": hit.score - max(h.score for h in hits),
         "dense": hit.scores.get("dense", 0.8) - max(h.scores.get("dense", 0.8) for h in hits),
-        "relevant": _bounded(reading.relevant) - max(_bounded(r.relevant) for r in readings),
-        "holds": _bounded(reading.holds) - max(_bounded(r.holds) for r in readings),
-        "span": _score(reading.best()) - max(_score(r.best()) for r in readings),
+        **{name: _judged(reading, name) - max(_judged(r, name) for r in readings) for name in READ},
     }
     return [values[name] for name in RANK_FEATURES]
 
 
-def weighed(question: str, turn: str, hits: tuple[Hit, ...], readings: Sequence[PassageReading]) -> Weighed:
-    """Return the evidence of passages in the order given, and the probability that they answer."""
+def evidence(
+    scorer: EvidenceScorer, question: str, turn: str, hits: Sequence[Hit], readings: Sequence[PassageReading]
+) -> tuple[Evidence, ...]:
+    """Return the sentences of passages with the span the reader found in each, best first."""
     sentences = sentences_of(hits)
     if not sentences:
-        return Weighed(evidence=(), answerable=0.0, hits=hits)
-    lexical = lexical_features(question, turn, sentences, hits, Rarity([hit.chunk.embedded_text for hit in hits]))
-    found = []
-    for (hit, start, end, text), terms in zip(sentences, lexical, strict=True):
+        return ()
+    spans = []
+    for hit, start, end, _ in sentences:
         offset = hits[hit].chunk.locator.start
-        span = readings[hit].best(start - offset, end - offset)
-        features = _pick_features(hits, readings, hit, span, dict(zip(FEATURES, terms, strict=True)))
+        spans.append(readings[hit].best(start - offset, end - offset))
+    most = {name: max(_judged(r, name) for r in readings) for name in READ}
+    most["span"] = max(most["span"], _NO_SPAN)
+    found = []
+    rows = scorer.features(question, turn, sentences, hits, promise=[_score(span) for span in spans])
+    for (hit, start, end, text), row, span in zip(sentences, rows, spans, strict=True):
+        judged = {name: _judged(readings[hit], name) for name in READ} | {"span": max(_score(span), _NO_SPAN)}
+        features = (*row, *(judged[name] - most[name] for name in READ))
+        offset = hits[hit].chunk.locator.start
         found.append(
             Evidence(
                 hit=hit,
@@ -94,56 +110,35 @@ def weighed(question: str, turn: str, hits: tuple[Hit, ...], readings: Sequence[
                 end=end,
                 text=text,
                 score=logit(PICK, features),
-                features=tuple(features),
+                features=features,
                 span=(offset + span.start, offset + span.end) if span else None,
                 span_score=_score(span),
             )
         )
-    ranked = tuple(sorted(found, key=lambda e: (-e.score, e.hit, e.start)))
-    chance = sigmoid(logit(ANSWERABLE, answerable_features(question, ranked, hits, readings)))
-    return Weighed(evidence=ranked, answerable=chance, hits=hits)
-
-
-def _pick_features(
-    hits: Sequence[Hit],
-    readings: Sequence[PassageReading],
-    hit: int,
-    span: Span | None,
-    lexical: dict[str, float],
-) -> list[float]:
-    values = {
-        **{name: lexical[name] for name in LEXICAL},
-        "span": _score(span) - max(_score(r.best()) for r in readings),
-        "relevant": _bounded(readings[hit].relevant) - max(_bounded(r.relevant) for r in readings),
-        "holds": _bounded(readings[hit].holds) - max(_bounded(r.holds) for r in readings),
-        "fused": hits[hit].score - max(h.score for h in hits),
-    }
-    return [values[name] for name in PICK_FEATURES]
+    return tuple(sorted(found, key=lambda e: (-e.score, e.hit, e.start)))
 
 
 def answerable_features(
     question: str, ranked: Sequence[Evidence], hits: Sequence[Hit], readings: Sequence[PassageReading]
 ) -> list[float]:
     """Return what tells whether the passages answer, in the order of ``ANSWERABLE_FEATURES``."""
-    best = dict(zip(PICK_FEATURES, ranked[0].features, strict=True))
-    reading = readings[ranked[0].hit]
-    wanted = content_terms(question)
-    held = [content_terms(f"{hit.source} {hit.title} {hit.chunk.embedded_text}") for hit in hits]
+    plain = [replace(item, features=item.features[: len(FEATURES)]) for item in ranked]
+    best, reading = ranked[0], readings[ranked[0].hit]
     values = {
-        "span": ranked[0].span_score,
-        "holds": _bounded(reading.holds),
-        "relevant": _bounded(reading.relevant),
-        "most_holds": max(_bounded(r.holds) for r in readings),
-        "most_relevant": max(_bounded(r.relevant) for r in readings),
-        "most_span": max(_score(r.best()) for r in readings),
-        **{name: best[name] for name in ("near_coverage", "codes_missing", "number_lacks", "time_lacks")},
-        "dense": max(hit.scores.get("dense", 0.8) for hit in hits),
-        "fused": max(hit.score for hit in hits),
-        "passage_share": max(len(wanted & terms) / len(wanted) if wanted else 1.0 for terms in held),
-        "all_share": len(wanted & frozenset().union(*held)) / len(wanted) if wanted else 1.0,
+        **dict(zip(BY_TERMS, by_terms(question, plain, hits), strict=True)),
+        "span": best.span_score,
+        "holds": _judged(reading, "holds"),
+        "relevant": _judged(reading, "relevant"),
+        "most_holds": max(_judged(r, "holds") for r in readings),
+        "most_relevant": max(_judged(r, "relevant") for r in readings),
+        "most_span": max(_judged(r, "span") for r in readings),
         "chinese": float(detect_language(question) == "zh"),
     }
     return [values[name] for name in ANSWERABLE_FEATURES]
+
+
+def _judged(reading: PassageReading, name: str) -> float:
+    return _score(reading.best()) if name == "span" else _bounded(getattr(reading, name))
 
 
 def _score(span: Span | None) -> float:

@@ -2,83 +2,61 @@
 
 from __future__ import annotations
 
-from app.evidence_weights import Weights
+from app.evidence_weights import ANSWERABLE_FEATURES as BY_TERMS
+from app.evidence_weights import FEATURES, Weights
 from core.records import Language
 
-RANK_FEATURES = ("fused", "dense", "relevant", "holds", "span")
-LEXICAL = (
-    "coverage",
-    "context_coverage",
-    "near_coverage",
-    "codes_missing",
-    "number_fits",
-    "number_lacks",
-    "time_fits",
-    "time_lacks",
-    "is_heading",
-    "is_question",
-    "log_length",
-    "new_terms",
-)
-PICK_FEATURES = (*LEXICAL, "span", "relevant", "holds", "fused")
-ANSWERABLE_FEATURES = (
-    "span",
-    "holds",
-    "relevant",
-    "most_holds",
-    "most_relevant",
-    "most_span",
-    "near_coverage",
-    "codes_missing",
-    "number_lacks",
-    "time_lacks",
-    "dense",
-    "fused",
-    "passage_share",
-    "all_share",
-    "chinese",
-)
-RANK = Weights(weights=(22.4274, 30.8337, 0.5409, 0.4088, 0.0072), bias=0.0)
+READ = ("span", "relevant", "holds")
+RANK_FEATURES = ("fused", "dense", *READ)
+PICK_FEATURES = (*FEATURES, *READ)
+ANSWERABLE_FEATURES = (*BY_TERMS, *READ, "most_span", "most_relevant", "most_holds", "chinese")
+RANK = Weights(weights=(47.1359, 14.0073, 0.0675, 0.2774, 0.3794), bias=0.0)
 PICK = Weights(
     weights=(
-        3.0862,
-        6.0171,
-        -1.8717,
-        -1.2702,
-        -0.1484,
-        0.255,
-        0.3715,
-        -0.3033,
-        -1.2126,
-        -0.1266,
-        0.5802,
-        5.3747,
-        0.4712,
-        0.0514,
-        0.055,
-        28.8639,
+        2.5283,
+        1.3718,
+        1.7684,
+        28.0599,
+        20.4863,
+        1.7298,
+        -2.3848,
+        0.0,
+        0.0,
+        1.2492,
+        -1.1781,
+        -2.7062,
+        -2.3785,
+        0.0,
+        0.0,
+        0.307,
+        0.0178,
+        0.1391,
     ),
     bias=0.0,
 )
 ANSWERABLE = Weights(
     weights=(
-        0.0966,
-        0.1729,
-        0.1516,
-        0.1539,
-        0.1411,
-        0.0836,
-        3.7451,
-        1.0395,
-        1.0167,
-        0.3681,
-        18.0838,
-        7.5847,
-        -1.1734,
-        -1.3313,
-        -0.4507,
+        1.3194,
+        0.741,
+        0.8428,
+        -2.1227,
+        -0.0805,
+        -0.2176,
+        0.0723,
+        0.2017,
+        -3.8692,
+        -0.2806,
+        1.4016,
+        9.9258,
+        0.1138,
+        0.0799,
+        0.1382,
+        0.1188,
+        0.0235,
+        0.0919,
+        -0.59,
     ),
-    bias=-23.2186,
+    bias=-12.2497,
 )
 # The score of a span, in log-odds, from which its words are the answer.
 SURE: dict[Language, float] = {"en": -3.0, "zh": -3.0}

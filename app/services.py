@@ -163,11 +163,13 @@ class Services:
         from app.evidence import EvidenceScorer
         from app.reading import ReadingScorer
 
-        reader, k = self.reader, self.settings.retrieval.k
+        reader, scorer, k = self.reader, EvidenceScorer(self._embedder), self.settings.retrieval.k
+        reading = ReadingScorer(reader, scorer, k=k) if reader else None
         n_read = max(k, self.settings.reader.passages) if reader else k
         return AnswerChain(
             search=lambda query, filter: self.index.search(query, k=n_read, filter=filter),
-            weigh=(ReadingScorer(reader, k=k) if reader else EvidenceScorer(self._embedder)).weigh,
+            weigh=reading.weigh if reading else scorer.weigh,
+            verify=reading.supports if reading else None,
             writer=lambda: self.writer_model,
             model_name=self.settings.generator.model,
             settings=self.settings,

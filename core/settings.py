@@ -110,8 +110,11 @@ class AnswerSettings(_Group):
     )
     max_question_chars: int = Field(4000, ge=100, le=100_000, description="longest question, in characters")
     support: float = Field(0.7, ge=0, le=1, description="share of a sentence's terms that its passage must hold")
+    verify_above: float = Field(
+        -2.0, ge=-16, le=16, description="log-odds, by the reader, that a passage bears a written sentence out"
+    )
     refuse_below: float = Field(
-        0.3, ge=0, le=1, description="probability of an answer under which the documents are said not to hold it"
+        0.2, ge=0, le=1, description="probability of an answer under which the documents are said not to hold it"
     )
 
 

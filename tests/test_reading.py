@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from app.chain import QUOTES_MODEL, READER_MODEL, AnswerChain
-from app.evidence import Evidence, Weighed
+from app.evidence import Evidence, EvidenceScorer, Weighed
 from app.grounding import span_answer
 from app.reading import ReadingScorer
 from app.searching import Searcher
 from core.records import Answer, Chunk, Finished, Hit, Locator, SearchFilter
 from core.settings import load_settings
+from llm.backends.scripted import ScriptedChatModel
 from llm.reader import PassageReading
 from llm.reader.serving import WindowReading
+from tests.small_store import HashingEmbedder
 
 HILL = "The mast stands on the hill. It was raised in 1931 by the harbour board. Gulls nest on it."
 YARD = "The crane stands in the yard. It was bought in 1954 from a mill."
@@ -66,7 +68,8 @@ SURE = {"hill": ("1931", 9.0), "yard": ("1954", -3.0)}
 
 
 def weigh(script: dict[str, tuple[str, float]], *, k: int = 5, hits: Sequence[Hit] = HITS) -> Weighed:
-    return ReadingScorer(ScriptedReader(script), k=k).weigh("When was the mast raised?", hits)
+    scorer = EvidenceScorer(HashingEmbedder())
+    return ReadingScorer(ScriptedReader(script), scorer, k=k).weigh("When was the mast raised?", hits)
 
 
 def test_passages_come_in_the_readers_order_and_the_best_are_kept() -> None:
@@ -118,6 +121,29 @@ def test_where_the_reader_is_sure_its_words_are_the_answer_and_the_sentence_is_t
     assert [h.source for h in told.hits] == ["hill.txt", "yard.txt"]
     assert told.confidence is not None
     assert told.confidence > 0.5
+
+
+@pytest.mark.parametrize(("odds", "cited"), [(3.0, True), (-5.0, False)])
+def test_a_written_sentence_that_its_passage_does_not_bear_out_loses_its_citation(odds: float, cited: bool) -> None:
+    model = ScriptedChatModel(replies=("It was raised in 1931 by the harbour board.",))
+    asked: list[tuple[str, str]] = []
+
+    def verify(question: str, said: Sequence[tuple[str, Hit]]) -> list[float]:
+        asked.extend((sentence, hit.source) for sentence, hit in said)
+        return [odds] * len(said)
+
+    chain = AnswerChain(
+        search=lambda query, filter: HITS,
+        weigh=lambda question, hits, turn="": weigh(SURE),
+        writer=lambda: model,
+        model_name="scripted",
+        settings=load_settings(overrides=["answer.words=generator"]).settings,
+        verify=verify,
+    )
+    *_, last = chain.stream("When was the mast raised?", history=(), filter=SearchFilter())
+    assert isinstance(last, Finished)
+    assert asked == [("It was raised in 1931 by the harbour board.", "hill.txt")]
+    assert (last.answer.model == "scripted") is cited  # without any citation left, the documents speak for themselves
 
 
 def test_where_it_is_not_sure_the_sentence_speaks() -> None:
