@@ -80,7 +80,7 @@ class GeneratorSettings(_Group):
     )
     n_ctx: int = Field(2048, ge=512, le=131072, description="context window, in the model's tokens")
     max_tokens: int = Field(64, ge=16, le=4096, description="longest answer, in the model's tokens")
-    prompt_tokens: int = Field(320, ge=128, le=131072, description="longest prompt, in the model's tokens")
+    prompt_tokens: int = Field(224, ge=128, le=131072, description="longest prompt, in the model's tokens")
     prompt_passages: int = Field(3, ge=1, le=20, description="passages put before the model")
     temperature: float = Field(0.0, ge=0, le=2, description="0: the same answer each time")
     threads: int = Field(0, ge=0, le=256, description="processor threads; 0: all cores")

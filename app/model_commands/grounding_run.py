@@ -34,7 +34,7 @@ def searching_parts(services: Services, *, blind: bool) -> tuple[PassageEmbedder
     embedder = RememberingEmbedder(services.embedder)
     if services.reader is None:
         return embedder, EvidenceScorer(embedder).weigh
-    return embedder, ReadingScorer(services.reader, k=services.settings.retrieval.k).weigh
+    return embedder, ReadingScorer(services.reader, EvidenceScorer(embedder), k=services.settings.retrieval.k).weigh
 
 
 def token_counter(services: Services) -> CountTokens:
