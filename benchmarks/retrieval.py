@@ -15,20 +15,22 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faiss
 import numpy as np
 
+from app.searching import Searcher
 from benchmarks.stock import StockIndex
 from core.interfaces import Ingestible, PassageEmbedder, Vectors, source_id
 from core.records import Chunk, Document, Locator, SourceFile, chunk_id
-from core.settings import EmbedderSettings, RetrievalSettings
+from core.settings import EmbedderSettings, RetrievalSettings, load_settings
 from indexes.knowledge_base import KnowledgeIndex
 from indexes.store import Store
 from llm.embedders import open_embedder
 from llm.evaluating.rankings import ndcg_at, recall_at, reciprocal_rank
+from llm.reader import Reader, open_reader
 
 CACHE = Path(__file__).parent / "results" / "vectors"
 DEPTH = 10
@@ -70,6 +72,8 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("data/models"))
     parser.add_argument("--engine", choices=("auto", "openvino", "torch"), default="auto")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--reader", action="store_true", help="rank with the reader too, half a second a question")
+    parser.add_argument("-n", type=int, help="questions of each set, the first (default: all)")
     parser.add_argument("--no-stock", action="store_true", help="ours alone")
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -77,14 +81,19 @@ def main() -> None:
         return
     embedder = open_embedder(EmbedderSettings(engine=options.engine), options.models)  # type: ignore[call-arg]
     stock = None if options.no_stock else StockIndex(options.models / EmbedderSettings().model)  # type: ignore[call-arg]
+    settings = load_settings().settings
+    judge = open_reader(settings.reader, settings.embedder, options.models) if options.reader else None
     heads = "".join(f"{head:>{width}}" for head, width in zip(COLUMNS, WIDTHS, strict=True))
     print(f"{'set':<24}{'system':<16}{heads}")
     for name in options.sets:
         questions = SETS[name](options.data)
-        measure(questions, embedder, stock)
+        questions = replace(questions, questions=questions.questions[: options.n])
+        measure(questions, embedder, stock, judge)
 
 
-def measure(questions: QuestionSet, embedder: PassageEmbedder, stock: StockIndex | None) -> None:
+def measure(
+    questions: QuestionSet, embedder: PassageEmbedder, stock: StockIndex | None, judge: Reader | None = None
+) -> None:
     """Print a row for each system over one set."""
     texts = [f"{title}\n{text}" if title else text for title, text in questions.passages]
     asked = list(dict.fromkeys(question for question, _ in questions.questions))
@@ -102,12 +111,15 @@ def measure(questions: QuestionSet, embedder: PassageEmbedder, stock: StockIndex
         for system, weights in SYSTEMS.items():
             index = KnowledgeIndex(reader, prepared, RetrievalSettings(**weights))  # type: ignore[arg-type]
             report(questions, system, found_by(index))
+        if judge is not None:
+            fused = KnowledgeIndex(reader, prepared, RetrievalSettings())  # type: ignore[call-arg]
+            report(questions, "fused, read", found_by(Searcher(fused, judge, load_settings().settings)))
     if stock is not None:
         report(questions, "stock recipe", stock_search(stock, texts, asked))
     print()
 
 
-def found_by(index: KnowledgeIndex) -> Callable[[str], list[int]]:
+def found_by(index: KnowledgeIndex | Searcher) -> Callable[[str], list[int]]:
     """Return a search that names passages by their numbers."""
     return lambda question: [int(hit.source) for hit in index.search(question, k=DEPTH)]
 

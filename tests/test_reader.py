@@ -457,8 +457,8 @@ def test_as_a_langchain_reranker_it_keeps_the_most_relevant_documents(kept: Path
 def test_the_best_span_within_a_sentence_stays_within_it() -> None:
     reading = WindowReading(
         offsets=((0, 3), (4, 7), (8, 11)),
-        start=np.array([0.0, 1.0, 5.0], np.float32),
-        end=np.array([0.0, 2.0, 5.0], np.float32),
+        start=np.array([-2.0, 1.0, 5.0], np.float32),
+        end=np.array([-2.0, 2.0, 5.0], np.float32),
         nowhere=(1.0, 1.0),
         relevant=0.0,
         holds=0.0,
@@ -470,6 +470,24 @@ def test_the_best_span_within_a_sentence_stays_within_it() -> None:
     assert within is not None
     assert (within.start, within.end, within.score) == (4, 7, 1.0)
     assert reading.best(20, 30) is None
+
+
+def test_of_spans_that_are_nearly_as_good_the_widest_is_drawn_around_the_best() -> None:
+    def reading(first: float, last: float) -> WindowReading:
+        return WindowReading(
+            offsets=((0, 3), (4, 7), (8, 11), (12, 15)),
+            start=np.array([first, 5.0, 0.0, 0.0], np.float32),
+            end=np.array([0.0, 5.0, last, 0.0], np.float32),
+            nowhere=(0.0, 0.0),
+            relevant=0.0,
+            holds=0.0,
+            supports=0.0,
+        )
+
+    for first, last, expected in ((4.6, 4.6, (0, 11)), (4.6, 1.0, (0, 7)), (1.0, 4.6, (4, 11)), (1.0, 1.0, (4, 7))):
+        span = reading(first, last).best()
+        assert span is not None
+        assert ((span.start, span.end), span.score) == (expected, 10.0)
 
 
 def test_nothing_to_read_is_read_as_nothing(kept: Path, models: Path) -> None:

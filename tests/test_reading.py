@@ -19,7 +19,9 @@ from llm.reader import PassageReading
 from llm.reader.serving import WindowReading
 from tests.small_store import HashingEmbedder
 
-HILL = "The mast stands on the hill. It was raised in 1931 by the harbour board. Gulls nest on it."
+HILL = (
+    "The mast stands on the hill. It was raised in 1931 by the harbour board and the guild of pilots. Gulls nest on it."
+)
 YARD = "The crane stands in the yard. It was bought in 1954 from a mill."
 LEAVE = "新员工每年享有十五天年假。工作满五年后，年假增加到二十天。"
 WEAK = -8.0
@@ -81,7 +83,7 @@ def test_the_first_evidence_is_the_sentence_of_the_span_in_the_documents_charact
     weighed = weigh(SURE)
     best = weighed.evidence[0]
     assert weighed.hits[best.hit].source == "hill.txt"
-    assert best.text == "It was raised in 1931 by the harbour board."
+    assert best.text == "It was raised in 1931 by the harbour board and the guild of pilots."
     assert best.span is not None
     text = weighed.hits[best.hit].chunk.text
     assert text[best.span[0] - 100 : best.span[1] - 100] == "1931"
@@ -115,7 +117,7 @@ def answer(weighed: Weighed, question: str = "When was the mast raised?", **sett
 def test_where_the_reader_is_sure_its_words_are_the_answer_and_the_sentence_is_the_quote() -> None:
     told = answer(weigh(SURE))
     assert (told.text, told.model, told.abstained) == ("1931", READER_MODEL, False)
-    assert [c.quote for c in told.citations] == ["It was raised in 1931 by the harbour board."]
+    assert [c.quote for c in told.citations] == ["It was raised in 1931 by the harbour board and the guild of pilots."]
     assert told.citations[0].source == "hill.txt"
     assert told.sentences[0].citations == (1,)
     assert [h.source for h in told.hits] == ["hill.txt", "yard.txt"]
@@ -125,7 +127,7 @@ def test_where_the_reader_is_sure_its_words_are_the_answer_and_the_sentence_is_t
 
 @pytest.mark.parametrize(("odds", "cited"), [(3.0, True), (-5.0, False)])
 def test_a_written_sentence_that_its_passage_does_not_bear_out_loses_its_citation(odds: float, cited: bool) -> None:
-    model = ScriptedChatModel(replies=("It was raised in 1931 by the harbour board.",))
+    model = ScriptedChatModel(replies=("It was raised in 1931 by the harbour board and the guild of pilots.",))
     asked: list[tuple[str, str]] = []
 
     def verify(question: str, said: Sequence[tuple[str, Hit]]) -> list[float]:
@@ -142,12 +144,12 @@ def test_a_written_sentence_that_its_passage_does_not_bear_out_loses_its_citatio
     )
     *_, last = chain.stream("When was the mast raised?", history=(), filter=SearchFilter())
     assert isinstance(last, Finished)
-    assert asked == [("It was raised in 1931 by the harbour board.", "hill.txt")]
+    assert asked == [("It was raised in 1931 by the harbour board and the guild of pilots.", "hill.txt")]
     assert (last.answer.model == "scripted") is cited  # without any citation left, the documents speak for themselves
 
 
 def test_where_it_is_not_sure_the_sentence_speaks() -> None:
-    told = answer(weigh({"hill": ("1931", -7.0)}), answer__refuse_below="0")
+    told = answer(weigh({"hill": ("1931", -5.0)}), answer__refuse_below="0")
     assert told.model == QUOTES_MODEL
     assert told.text.endswith(".")
 
@@ -158,9 +160,9 @@ def test_where_nothing_is_to_be_refused_passages_without_a_word_are_still_no_ans
 
 
 def test_the_setting_says_who_words_the_answer() -> None:
-    assert answer(weigh({"hill": ("1931", -7.0)}), answer__words="reader", answer__refuse_below="0").text == "1931"
+    assert answer(weigh({"hill": ("1931", -5.0)}), answer__words="reader", answer__refuse_below="0").text == "1931"
     told = answer(weigh(SURE), answer__words="quotes")
-    assert told.text.startswith("It was raised in 1931 by the harbour board.")
+    assert told.text.startswith("It was raised in 1931 by the harbour board and the guild of pilots.")
     assert told.model == QUOTES_MODEL
 
 

@@ -26,7 +26,9 @@ from llm.reader.windows import Framer, Window
 
 Floats = npt.NDArray[np.float32]
 LONGEST_ANSWER = 64  # tokens
-_STARTS = 12  # starts tried for each span
+# Log-odds within which a wider span is preferred: on held-out questions (102 English, 90 Chinese) it holds the whole
+# answer 11 and 12 points more often than the best span does, for 4 and 3 points of F1.
+NEARLY = 1.0
 _REQUESTS = 2
 _MAX_TOKENS = 512
 
@@ -53,24 +55,35 @@ class WindowReading:
     supports: float
 
     def best(self, low: int = 0, high: int = 1 << 60) -> Span | None:
-        """Return the best span among the characters ``[low, high)``; None where no token lies there."""
+        """Return the best span among the characters ``[low, high)``; None where no token lies there.
+
+        It is drawn as wide as the reader finds nearly as good: of two that end elsewhere, the longer one leaves less of
+        the answer out.
+        """
         inside = [i for i, (a, b) in enumerate(self.offsets) if a < high and b > low and b > a]
         if not inside:
             return None
         first, last = inside[0], inside[-1] + 1
-        start, end = self.start[first:last], self.end[first:last]
-        found = (0, 0, -math.inf)
-        for a in np.argsort(-start, kind="stable")[:_STARTS]:
-            stop = end[a : a + LONGEST_ANSWER]
-            b = int(np.argmax(stop))
-            score = float(start[a] + stop[b])
-            if score > found[2]:
-                found = (int(a), int(a) + b, score)
+        a, b, score = _widest_best(self.start[first:last], self.end[first:last])
         return Span(
-            start=max(low, self.offsets[first + found[0]][0]),
-            end=min(high, self.offsets[first + found[1]][1]),
-            score=found[2] - sum(self.nowhere),
+            start=max(low, self.offsets[first + a][0]),
+            end=min(high, self.offsets[first + b][1]),
+            score=score - sum(self.nowhere),
         )
+
+
+def _widest_best(start: Floats, end: Floats) -> tuple[int, int, float]:
+    """Return the first and last token of the widest span that covers the best and is nearly as good, and the best's
+    score."""
+    n = len(start)
+    length = np.arange(n)[None, :] - np.arange(n)[:, None]  # of a span from the row to the column, less one
+    scores = np.where((length >= 0) & (length < LONGEST_ANSWER), start[:, None] + end[None, :], -math.inf)
+    a, b = divmod(int(np.argmax(scores)), n)
+    best = float(scores[a, b])
+    covering = scores[: a + 1, b:] >= best - NEARLY
+    rows, columns = np.nonzero(covering)
+    widest = int(np.argmax(columns - rows))
+    return int(rows[widest]), b + int(columns[widest]), best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
