@@ -18,13 +18,16 @@ from app.evidence_weights import ANSWERABLE_FEATURES as BY_TERMS
 from app.evidence_weights import FEATURES
 from app.reading_weights import ANSWERABLE, ANSWERABLE_FEATURES, PICK, RANK, RANK_FEATURES, READ
 from core.records import Hit
-from core.text import detect_language
+from core.text import content_terms, detect_language, numbers
 from llm.reader import PassageReading, Span
 
 _FLOOR = -16.0  # log-odds; what lies below says no more
 _HIGHEST = 16.0
 # A span that is less likely than none at all says nothing: there the sentences' terms and vectors decide.
 _NO_SPAN = -2.0
+# Off the log-odds of an answer where every number and code of the question is nowhere: of held-out questions, 1 of 343
+# that have an answer names one such, and 40 of 49 near misses.
+_NOWHERE = 3.0
 
 
 class PassageReader(Protocol):
@@ -55,8 +58,9 @@ class ReadingScorer:
         ranked = evidence(self._scorer, question, turn or question, kept, read)
         if not ranked:
             return Weighed(evidence=(), answerable=0.0, hits=kept)
-        chance = sigmoid(logit(ANSWERABLE, answerable_features(question, ranked, kept, read)))
-        return Weighed(evidence=ranked, answerable=chance, hits=kept)
+        odds = logit(ANSWERABLE, answerable_features(question, ranked, kept, read))
+        odds -= _NOWHERE * codes_nowhere(question, kept)
+        return Weighed(evidence=ranked, answerable=sigmoid(odds), hits=kept)
 
     def supports(self, question: str, said: Sequence[tuple[str, Hit]]) -> list[float]:
         """Return, for each sentence with the passage it cites, the log-odds that the passage bears it out."""
@@ -66,6 +70,17 @@ class ReadingScorer:
             for sentence, hit in said
         ]
         return [_bounded(reading.supports) for reading in readings]
+
+
+def codes_nowhere(question: str, hits: Sequence[Hit]) -> float:
+    """Return the share of the question's numbers and of its words with digits that no passage, title or path holds."""
+    wanted = _codes(question)
+    held = [_codes(f"{hit.source} {hit.title} {hit.chunk.context}\n{hit.chunk.text}") for hit in hits]
+    return len(wanted - frozenset().union(*held)) / len(wanted) if wanted else 0.0
+
+
+def _codes(text: str) -> frozenset[str]:
+    return numbers(text) | {term for term in content_terms(text) if any(c.isdigit() for c in term)}
 
 
 def context_line(hit: Hit) -> str:

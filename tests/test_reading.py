@@ -10,7 +10,7 @@ import pytest
 from app.chain import QUOTES_MODEL, READER_MODEL, AnswerChain
 from app.evidence import Evidence, EvidenceScorer, Weighed
 from app.grounding import span_answer
-from app.reading import ReadingScorer
+from app.reading import ReadingScorer, codes_nowhere
 from app.searching import Searcher
 from core.records import Answer, Chunk, Finished, Hit, Locator, SearchFilter
 from core.settings import load_settings
@@ -93,6 +93,16 @@ def test_the_first_evidence_is_the_sentence_of_the_span_in_the_documents_charact
 
 def test_what_the_reader_finds_nowhere_is_less_likely_answered() -> None:
     assert weigh({}).answerable < 0.3 < 0.5 < weigh(SURE).answerable
+
+
+def test_a_model_or_year_that_no_passage_names_makes_an_answer_unlikely() -> None:
+    assert codes_nowhere("When was the mast of 1931 raised?", HITS) == 0.0
+    assert codes_nowhere("How heavy is the X400?", HITS) == 1.0
+    assert codes_nowhere("How heavy is the mast?", HITS) == 0.0
+    reader = ScriptedReader({"hill": ("1931", 0.5)})
+    scorer = ReadingScorer(reader, EvidenceScorer(HashingEmbedder()), k=5)
+    known, unknown = (scorer.weigh(f"When was the mast {code} raised?", HITS).answerable for code in ("1931", "X400"))
+    assert unknown < known / 2
 
 
 def test_nothing_readable_is_no_evidence() -> None:
