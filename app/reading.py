@@ -15,7 +15,7 @@ from typing import Protocol
 from app.evidence import Evidence, EvidenceScorer, Weighed, logit, sentences_of, sigmoid
 from app.evidence import answerable_features as by_terms
 from app.evidence_weights import ANSWERABLE_FEATURES as BY_TERMS
-from app.evidence_weights import FEATURES
+from app.evidence_weights import FEATURES, Weights
 from app.reading_weights import ANSWERABLE, ANSWERABLE_FEATURES, PICK, RANK, RANK_FEATURES, READ
 from core.records import Hit
 from core.text import content_terms, detect_language, numbers
@@ -51,9 +51,8 @@ class ReadingScorer:
 
     def weigh(self, question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
         """Return the best passages, their sentences as evidence, best first, and whether they answer."""
-        readings = self._reader.read(question, [(context_line(hit), hit.chunk.text) for hit in hits])
-        ranks = [logit(RANK, rank_features(hits, readings, i)) for i in range(len(hits))]
-        order = sorted(range(len(hits)), key=lambda i: -ranks[i])[: self._k]
+        readings = read_hits(self._reader, question, hits)
+        order = places(RANK, hits, readings)[: self._k]
         kept, read = tuple(hits[i] for i in order), [readings[i] for i in order]
         ranked = evidence(self._scorer, question, turn or question, kept, read)
         if not ranked:
@@ -88,15 +87,25 @@ def context_line(hit: Hit) -> str:
     return (hit.chunk.context or hit.title).replace("\n", " > ")
 
 
-def rank_features(hits: Sequence[Hit], readings: Sequence[PassageReading], i: int) -> list[float]:
-    """Return what ranks ``hits[i]`` among the others, in the order of ``RANK_FEATURES``."""
-    reading, hit = readings[i], hits[i]
-    values = {
-        "fused": hit.score - max(h.score for h in hits),
-        "dense": hit.scores.get("dense", 0.8) - max(h.scores.get("dense", 0.8) for h in hits),
-        **{name: _judged(reading, name) - max(_judged(r, name) for r in readings) for name in READ},
-    }
-    return [values[name] for name in RANK_FEATURES]
+def read_hits(reader: PassageReader, question: str, hits: Sequence[Hit]) -> list[PassageReading]:
+    """Read ``question`` with each passage."""
+    return reader.read(question, [(context_line(hit), hit.chunk.text) for hit in hits])
+
+
+def places(rank: Weights, hits: Sequence[Hit], readings: Sequence[PassageReading]) -> list[int]:
+    """Return the places of the passages, best first; ties keep their order."""
+    ranks = [logit(rank, row) for row in rank_features(hits, readings)]
+    return sorted(range(len(hits)), key=lambda i: -ranks[i])
+
+
+def rank_features(hits: Sequence[Hit], readings: Sequence[PassageReading]) -> list[list[float]]:
+    """Return what ranks each passage, how far it is behind the best of them, in the order of ``RANK_FEATURES``."""
+    values = [
+        {"fused": hit.score, "dense": hit.scores.get("dense", 0.8), **_judgements(reading)}
+        for hit, reading in zip(hits, readings, strict=True)
+    ]
+    most = {name: max(each[name] for each in values) for name in RANK_FEATURES} if values else {}
+    return [[each[name] - most[name] for name in RANK_FEATURES] for each in values]
 
 
 def evidence(
@@ -110,12 +119,13 @@ def evidence(
     for hit, start, end, _ in sentences:
         offset = hits[hit].chunk.locator.start
         spans.append(readings[hit].best(start - offset, end - offset))
-    most = {name: max(_judged(r, name) for r in readings) for name in READ}
+    judgements = [_judgements(reading) for reading in readings]
+    most = {name: max(each[name] for each in judgements) for name in READ}
     most["span"] = max(most["span"], _NO_SPAN)
     found = []
     rows = scorer.features(question, turn, sentences, hits, promise=[_score(span) for span in spans])
     for (hit, start, end, text), row, span in zip(sentences, rows, spans, strict=True):
-        judged = {name: _judged(readings[hit], name) for name in READ} | {"span": max(_score(span), _NO_SPAN)}
+        judged = judgements[hit] | {"span": max(_score(span), _NO_SPAN)}
         features = (*row, *(judged[name] - most[name] for name in READ))
         offset = hits[hit].chunk.locator.start
         found.append(
@@ -137,23 +147,25 @@ def answerable_features(
     question: str, ranked: Sequence[Evidence], hits: Sequence[Hit], readings: Sequence[PassageReading]
 ) -> list[float]:
     """Return what tells whether the passages answer, in the order of ``ANSWERABLE_FEATURES``."""
-    plain = [replace(item, features=item.features[: len(FEATURES)]) for item in ranked]
-    best, reading = ranked[0], readings[ranked[0].hit]
+    best = ranked[0]
+    plain = replace(best, features=best.features[: len(FEATURES)])
+    judgements = [_judgements(reading) for reading in readings]
     values = {
-        **dict(zip(BY_TERMS, by_terms(question, plain, hits), strict=True)),
+        **dict(zip(BY_TERMS, by_terms(question, [plain, *ranked[1:]], hits), strict=True)),
+        **judgements[best.hit],
         "span": best.span_score,
-        "holds": _judged(reading, "holds"),
-        "relevant": _judged(reading, "relevant"),
-        "most_holds": max(_judged(r, "holds") for r in readings),
-        "most_relevant": max(_judged(r, "relevant") for r in readings),
-        "most_span": max(_judged(r, "span") for r in readings),
+        **{f"most_{name}": max(each[name] for each in judgements) for name in READ},
         "chinese": float(detect_language(question) == "zh"),
     }
     return [values[name] for name in ANSWERABLE_FEATURES]
 
 
-def _judged(reading: PassageReading, name: str) -> float:
-    return _score(reading.best()) if name == "span" else _bounded(getattr(reading, name))
+def _judgements(reading: PassageReading) -> dict[str, float]:
+    return {
+        "span": _score(reading.best()),
+        "relevant": _bounded(reading.relevant),
+        "holds": _bounded(reading.holds),
+    }
 
 
 def _score(span: Span | None) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.evidence import logit
-from app.reading import PassageReader, context_line, rank_features
+from app.reading import PassageReader, places, read_hits
 from app.reading_weights import RANK
 from core.records import Hit, SearchFilter
 from core.settings import Settings
@@ -34,7 +33,6 @@ class Searcher:
 
 def ranked(reader: PassageReader, query: str, hits: Sequence[Hit]) -> list[Hit]:
     """Return the passages in the reader's order; ``scores`` tells its log-odds of relevance."""
-    readings = reader.read(query, [(context_line(hit), hit.chunk.text) for hit in hits])
-    scores = [logit(RANK, rank_features(hits, readings, i)) for i in range(len(hits))]
-    order = sorted(range(len(hits)), key=lambda i: -scores[i])
+    readings = read_hits(reader, query, hits)
+    order = places(RANK, hits, readings)
     return [replace(hits[i], scores={**hits[i].scores, "reader": readings[i].relevant}) for i in order]

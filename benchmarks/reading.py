@@ -30,7 +30,7 @@ from app.evaluation import comparable
 from app.evidence import Evidence, EvidenceScorer, logit
 from app.evidence_weights import Weights
 from app.knowledge_base import KnowledgeBase
-from app.reading import answerable_features, context_line, evidence, rank_features
+from app.reading import answerable_features, evidence, places, rank_features, read_hits
 from app.reading_weights import ANSWERABLE_FEATURES, PICK_FEATURES, RANK_FEATURES
 from core.records import Hit, SearchFilter
 from core.settings import load_settings
@@ -129,14 +129,13 @@ def asked(kb: KnowledgeBase, question: Question) -> Asked | None:
     elsewhere = any(answer in comparable(hit.chunk.text) for answer in answers for hit in hits)
     if bool(right) != question.answerable or (not question.answerable and answers and elsewhere):
         return None
-    readings = tuple(reader.read(question.text, [(context_line(hit), hit.chunk.text) for hit in hits]))
+    readings = tuple(read_hits(reader, question.text, hits))
     return Asked(question=question, hits=hits, readings=readings, right=right)
 
 
 def best_of(a: Asked, rank: Weights, *, k: int) -> Asked:
     """Return the question with its ``k`` best passages in their order, as the scorer goes on with them."""
-    ranks = [logit(rank, rank_features(a.hits, a.readings, i)) for i in range(len(a.hits))]
-    order = sorted(range(len(ranks)), key=lambda i: -ranks[i])[:k]
+    order = places(rank, a.hits, a.readings)[:k]
     return Asked(
         question=a.question,
         hits=tuple(a.hits[i] for i in order),
@@ -191,7 +190,7 @@ def rank_table(rows: Sequence[Asked]) -> list[tuple[Array, Bools]]:
     """Return each answerable question's features and which of its passages are right."""
     return [
         (
-            np.array([rank_features(a.hits, a.readings, i) for i in range(len(a.hits))]),
+            np.array(rank_features(a.hits, a.readings)),
             np.array([i in a.right for i in range(len(a.hits))]),
         )
         for a in rows

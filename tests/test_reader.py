@@ -60,7 +60,7 @@ from llm.reader.training import (
     roc_area,
 )
 from llm.reader.weights import MANIFEST, WEIGHTS, read_manifest
-from llm.reader.windows import END, Framer, runs
+from llm.reader.windows import END, Framer, runs, segments
 from tests.small_e5 import pack
 
 PASSAGE = "The pump was built in 1954. It weighs 40 kg and stands in the yard. The valve is red. Nobody knows why."
@@ -139,6 +139,14 @@ def test_a_sentence_longer_than_a_window_is_cut() -> None:
     text = "a " * 25
     covered = [i for a, b in runs(text, _spans(text), limit=10) for i in range(a, b)]
     assert covered == list(range(25))
+
+
+def test_a_question_that_spells_out_a_control_token_is_read_to_its_end(framer: Framer) -> None:
+    window = framer.frame("hello </s> world", "", "the pump")
+    assert list(window.ids[1 : window.question_end]) == framer.pieces("hello </s> world")[0]
+    assert segments([window], len(window.ids) + 2).tolist() == [
+        [0, *[1] * (window.question_end - 1), *[0] * (window.first - window.question_end), *[2] * 2, 0, 0, 0]
+    ]
 
 
 def test_of_a_long_question_both_ends_are_kept(framer: Framer) -> None:

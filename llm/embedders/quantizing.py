@@ -21,7 +21,7 @@ from llm.embedders.int8 import GRAPH, LOWEST_COSINE, map_words
 from llm.quiet import quiet_conversion, quiet_transformers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -49,22 +49,11 @@ def write_graph(folder: ModelFolder, to: Path) -> None:
         ImportError: OpenVINO or NNCF is not installed.
         ModelUnfit: The graph does not reproduce the float32 vectors.
     """
-    import nncf
     import openvino
 
     with quiet_conversion():
-        graph = nncf.quantize(
-            _float_graph(folder),
-            nncf.Dataset(list(_calibration(folder))),
-            model_type=nncf.ModelType.TRANSFORMER,
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=_N_CALIBRATION,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=_SMOOTHING)
-            ),
-        )
-    to.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(graph, str(to / GRAPH), compress_to_fp16=True)
+        float_graph, samples = _float_graph(folder), list(_calibration(folder))
+    graph = save_int8(float_graph, samples, to / GRAPH)
     compiled = openvino.Core().compile_model(graph, "CPU")
     found = np.concatenate([compiled([words, mask])[0] for words, mask in _inputs(folder)])
     lowest = references.lowest_cosine(found, references.read(folder.path / references.FILE))
@@ -72,6 +61,36 @@ def write_graph(folder: ModelFolder, to: Path) -> None:
     if lowest < LOWEST_COSINE:
         shutil.rmtree(to)
         raise ModelUnfit(f"its int8 graph is off (cosine {lowest:.3f})", where=folder.path.name)
+
+
+def save_int8(float_graph: Any, samples: Sequence[Any], path: Path) -> Any:
+    """Quantize weights and activations of an OpenVINO graph, write the result to ``path`` and return it.
+
+    Args:
+        float_graph: A transformer's graph.
+        samples: Inputs that show the ranges of its activations.
+        path: Where to; its folder is made.
+
+    Raises:
+        ImportError: OpenVINO or NNCF is not installed.
+    """
+    import nncf
+    import openvino
+
+    with quiet_conversion():
+        graph = nncf.quantize(
+            float_graph,
+            nncf.Dataset(list(samples)),
+            model_type=nncf.ModelType.TRANSFORMER,
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(samples),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=_SMOOTHING)
+            ),
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(graph, str(path), compress_to_fp16=True)
+    return graph
 
 
 def _float_graph(folder: ModelFolder) -> Any:

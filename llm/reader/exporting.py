@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from llm.reader import load_network, references
+from llm.reader import load_network
 from llm.reader.network import ReaderNetwork
 from llm.reader.serving import TorchReader
-from llm.reader.weights import Manifest, pack
+from llm.reader.weights import Manifest, pack, write_manifest
 
 
 def export(
@@ -37,14 +37,16 @@ def export(
         recipe: How it was trained, for the record.
     """
     state = {name: values.detach().numpy() for name, values in network.state_dict().items()}
-    bare = Manifest(embedder=embedder.name, embedder_sha256=embedder_sha256, sha256="", recipe=recipe, references=[])
-    pack(state, folder, manifest=bare)
-    reader = TorchReader(tokenizer, words, load_network(folder, embedder))
-    readings = [reader.read(question, [(context, text)])[0] for question, context, text in references.PAIRS]
-    rows = np.array([[r.relevant, r.holds, r.supports] for r in readings])
+    manifest = Manifest(
+        embedder=embedder.name,
+        embedder_sha256=embedder_sha256,
+        sha256=pack(state, folder),
+        recipe=recipe,
+        references=[],
+    )
+    write_manifest(folder, manifest)
+    rows = TorchReader(tokenizer, words, load_network(folder, embedder)).read_references()
     said = [[round(float(value), 4) for value in row] for row in rows]
-    return pack(state, folder, manifest=Manifest(**{**_fields(bare), "references": said}))
-
-
-def _fields(manifest: Manifest) -> dict[str, Any]:
-    return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__}
+    manifest = replace(manifest, references=said)
+    write_manifest(folder, manifest)
+    return manifest

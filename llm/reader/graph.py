@@ -13,12 +13,12 @@ from tokenizers import Tokenizer
 
 from llm.embedders.base import padded
 from llm.embedders.calibration import CHINESE, ENGLISH, passages
+from llm.embedders.quantizing import save_int8
 from llm.quiet import quiet_conversion
-from llm.reader.windows import Framer
+from llm.reader.windows import Framer, segments
 
 GRAPH = "reader.xml"
 _N_CALIBRATION = 96
-_SMOOTHING = 0.6  # share of an activation's outliers that is moved into the weights (SmoothQuant, Xiao et al. 2022)
 
 
 def write_graph(network: Any, tokenizer: Tokenizer, words: npt.NDArray[Any], to: Path) -> None:
@@ -30,22 +30,9 @@ def write_graph(network: Any, tokenizer: Tokenizer, words: npt.NDArray[Any], to:
     Raises:
         ImportError: OpenVINO or NNCF is not installed.
     """
-    import nncf
-    import openvino
-
     with quiet_conversion():
-        graph = nncf.quantize(
-            _float_graph(network, words.shape[1]),
-            nncf.Dataset(list(_calibration(tokenizer, words))),
-            model_type=nncf.ModelType.TRANSFORMER,
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=_N_CALIBRATION,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=_SMOOTHING)
-            ),
-        )
-    to.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(graph, str(to / GRAPH), compress_to_fp16=True)
+        float_graph, samples = _float_graph(network, words.shape[1]), list(_calibration(tokenizer, words))
+    save_int8(float_graph, samples, to / GRAPH)
 
 
 def _float_graph(network: Any, dimension: int) -> Any:
@@ -71,7 +58,4 @@ def _calibration(tokenizer: Tokenizer, words: npt.NDArray[Any]) -> Iterator[dict
         question = chosen.choice((ENGLISH, CHINESE)[number % 2])
         window = framer.windows(question, "", text)[0]
         ids, mask = padded([window.ids], limit=512)
-        segment = np.zeros_like(ids)
-        segment[0, 1 : window.ids.index(2)] = 1
-        segment[0, window.first : len(window.ids) - 1] = 2
-        yield {"words": words[ids].astype(np.float32), "mask": mask, "segment": segment}
+        yield {"words": words[ids].astype(np.float32), "mask": mask, "segment": segments([window], ids.shape[1])}

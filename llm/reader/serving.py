@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from core.errors import BackendFailed, ModelUnfit
 from llm.embedders.base import Integers, batches, padded
 from llm.reader import references
-from llm.reader.windows import Framer, Window
+from llm.reader.windows import Framer, Window, segments
 
 Floats = npt.NDArray[np.float32]
 LONGEST_ANSWER = 64  # tokens
@@ -133,10 +133,7 @@ class Reader:
         for rows in batches([len(window.ids) for window in windows]):
             part = [windows[row] for row in rows]
             ids, mask = padded([window.ids for window in part], limit=_MAX_TOKENS)
-            segment = np.zeros_like(ids)
-            for i, window in enumerate(part):
-                segment[i, 1 : window.ids.index(2)] = 1
-                segment[i, window.first : len(window.ids) - 1] = 2
+            segment = segments(part, ids.shape[1])
             start, end, judged = self._forward(self._words[ids].astype(np.float32), mask, segment)
             for i, (row, window) in enumerate(zip(rows, part, strict=True)):
                 text = slice(window.first, window.first + len(window.offsets))
@@ -151,15 +148,18 @@ class Reader:
                 )
         return [found[row] for row in range(len(windows))]
 
+    def read_references(self) -> Floats:
+        """Return the judgements of the fixed pairs, float32 (pairs, 3)."""
+        readings = [self.read(question, [(context, text)])[0] for question, context, text in references.PAIRS]
+        return np.array([[r.relevant, r.holds, r.supports] for r in readings], np.float32)
+
     def check(self, expected: references.Rows) -> None:
         """Compare with what float32 gave for the fixed pairs.
 
         Raises:
             ModelUnfit: They differ.
         """
-        readings = [self.read(question, [(context, text)])[0] for question, context, text in references.PAIRS]
-        found = np.array([[r.relevant, r.holds, r.supports] for r in readings], np.float32)
-        if (agreement := references.agreement(found, expected)) < references.LOWEST_AGREEMENT:
+        if (agreement := references.agreement(self.read_references(), expected)) < references.LOWEST_AGREEMENT:
             remedy = "Set reader.engine to torch" if self.engine != "torch" else "Restore the reader's folder"
             raise ModelUnfit(f"the reader is off on this machine (agreement {agreement:.3f})", remedy=remedy)
 

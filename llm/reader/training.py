@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from core.errors import InvalidSetting, ModelDamaged, TrainingDiverged
 from llm.reader.network import JUDGEMENTS, ReaderNetwork, Reading
 from llm.reader.pairs import Pair
+from llm.reader.serving import LONGEST_ANSWER
 from llm.reader.windows import PAD, Framer
 from llm.sft.journal import loss_plot, read_journal
 
@@ -90,7 +91,7 @@ def features_of(framer: Framer, pair: Pair) -> Features | None:
     return Features(
         ids=window.ids,
         first=window.first,
-        question_end=window.ids.index(2),
+        question_end=window.question_end,
         starts=tuple(starts),
         ends=tuple(ends),
         judged=(pair.relevant, pair.holds, pair.supports),
@@ -193,7 +194,6 @@ class Progress:
     step: int = 0
     n_tokens: int = 0
     seconds: float = 0.0
-    best: float = -math.inf
 
 
 class Trainer:
@@ -370,13 +370,12 @@ def judge_on(
                 for name, value, target in zip(JUDGEMENTS, reading.judged[i].tolist(), row.judged, strict=True):
                     if target >= 0:
                         scores.setdefault(name, []).append((value, target))
+                a, b, margin = best_span(reading.start[i].numpy(), reading.end[i].numpy())
                 if pair.spans:
-                    a, b, margin = best_span(reading.start[i].numpy(), reading.end[i].numpy())
                     f1 = max(_overlap((a, b), gold) for gold in zip(row.starts, row.ends, strict=True))
                     overlaps.setdefault(f"span_f1_{pair.language}", []).append(f1)
                     overlaps.setdefault(f"span_em_{pair.language}", []).append(float(f1 == 1))
                 if pair.holds >= 0:
-                    margin = best_span(reading.start[i].numpy(), reading.end[i].numpy())[2]
                     scores.setdefault("margin", []).append((margin, pair.holds))
                     if pair.kind.endswith("altered") or pair.spans:
                         scores.setdefault("holds_altered", []).append((float(reading.judged[i, 1]), pair.holds))
@@ -386,15 +385,12 @@ def judge_on(
     return judge
 
 
-LONGEST_SPAN = 64  # tokens
-
-
 def best_span(start: np.ndarray[Any, Any], end: np.ndarray[Any, Any]) -> tuple[int, int, float]:
     """Return the best (first, last) position of the text with its score over that of position 0, "not here"."""
     starts = np.argsort(-start[1:], kind="stable")[:20] + 1
     best = (int(starts[0]), int(starts[0]), -math.inf)
     for a in starts:
-        ends = end[a : a + LONGEST_SPAN]
+        ends = end[a : a + LONGEST_ANSWER]
         b = int(a + np.argmax(ends))
         score = float(start[a] + end[b])
         if score > best[2]:

@@ -44,8 +44,8 @@ class Manifest:
     format: int = FORMAT
 
 
-def pack(state: Arrays, folder: Path, *, manifest: Manifest) -> Manifest:
-    """Write weights and manifest into ``folder`` and return the manifest with the weights' sha256."""
+def pack(state: Arrays, folder: Path) -> str:
+    """Write the weights into ``folder``, without a manifest until :func:`write_manifest`, and return their sha256."""
     packed: dict[str, npt.NDArray[Any]] = {}
     for name, values in state.items():
         if name.startswith(_EMBEDDER_OWNS):
@@ -59,9 +59,12 @@ def pack(state: Arrays, folder: Path, *, manifest: Manifest) -> Manifest:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     save_file(packed, folder / WEIGHTS)
-    whole = Manifest(**{**asdict(manifest), "sha256": sha256_of(folder / WEIGHTS)})
-    (folder / MANIFEST).write_text(json.dumps(asdict(whole), ensure_ascii=False, indent=1) + "\n", "utf-8")
-    return whole
+    return sha256_of(folder / WEIGHTS)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a folder's weights."""
+    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:

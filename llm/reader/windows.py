@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from core.text import sentence_spans
@@ -24,10 +26,12 @@ WINDOW_TOKENS = 200
 class Window:
     """The ids of one reading.
 
-    ``ids[first + i]`` is the i-th token of the text, at the characters ``offsets[i]`` of the whole passage's text.
+    ``ids[1:question_end]`` is the question; ``ids[first + i]`` the i-th token of the text, at the characters
+    ``offsets[i]`` of the whole passage's text.
     """
 
     ids: tuple[int, ...]
+    question_end: int
     first: int
     offsets: tuple[tuple[int, int], ...]
 
@@ -54,17 +58,27 @@ class Framer:
         head = self._head(question, context)
         return [self._framed(head, ids[a:b], offsets[a:b]) for a, b in runs(text, offsets, limit=limit)]
 
-    def _head(self, question: str, context: str) -> list[int]:
+    def _head(self, question: str, context: str) -> tuple[list[int], int]:
         asked = self.pieces(question)[0]
         # A follow-up carries what it is about in front: of a long one, both ends are kept.
         half = MAX_QUESTION_TOKENS // 2
         asked = asked if len(asked) <= MAX_QUESTION_TOKENS else [*asked[:half], *asked[-half:]]
         about = self.pieces(context)[0][-MAX_CONTEXT_TOKENS:] if context else []
-        return [BEGIN, *asked, END, END, *about, *([END] if about else [])]
+        return [BEGIN, *asked, END, END, *about, *([END] if about else [])], 1 + len(asked)
 
     @staticmethod
-    def _framed(head: Sequence[int], ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Window:
-        return Window(ids=(*head, *ids, END), first=len(head), offsets=tuple(offsets))
+    def _framed(head: tuple[Sequence[int], int], ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Window:
+        before, question_end = head
+        return Window(ids=(*before, *ids, END), question_end=question_end, first=len(before), offsets=tuple(offsets))
+
+
+def segments(windows: Sequence[Window], length: int) -> npt.NDArray[np.int64]:
+    """Return what each position is, int64 (rows, ``length``): 0 frame, 1 question, 2 text."""
+    parts = np.zeros((len(windows), length), np.int64)
+    for row, window in enumerate(windows):
+        parts[row, 1 : window.question_end] = 1
+        parts[row, window.first : len(window.ids) - 1] = 2
+    return parts
 
 
 def runs(text: str, offsets: Sequence[tuple[int, int]], *, limit: int) -> list[tuple[int, int]]:
