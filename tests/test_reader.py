@@ -345,7 +345,9 @@ def test_a_run_does_not_go_on_over_other_pairs_or_from_a_damaged_checkpoint(
         trainer(models, framer, tmp_path, epochs=2)
 
 
-@pytest.mark.parametrize("choices", [{"epochs": 0.0}, {"minutes": -1.0}, {"learning_rate": float("nan")}])
+@pytest.mark.parametrize(
+    "choices", [{"epochs": 0.0}, {"minutes": -1.0}, {"frozen_layers": -1}, {"learning_rate": float("nan")}]
+)
 def test_a_recipe_that_would_train_nothing_is_refused(choices: dict[str, float]) -> None:
     with pytest.raises(InvalidSetting):
         Recipe(**choices)  # type: ignore[arg-type]
@@ -370,6 +372,26 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
         run.network.judge.weight.fill_(float("nan"))
     with pytest.raises(TrainingDiverged, match="step 0"):
         run.run()
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_take_it(
+    models: Path, framer: Framer, tmp_path: Path
+) -> None:
+    run = trainer(models, framer, tmp_path, epochs=1)
+    run.network.span.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(TrainingDiverged, match=r"gradient.*step 0|step 0.*gradient"):
+        run.run()
+    assert all(torch.isfinite(weights).all() for weights in run.network.state_dict().values())
+
+
+def test_frozen_layers_stay_as_they_are_while_the_others_learn(models: Path, framer: Framer, tmp_path: Path) -> None:
+    run = trainer(models, framer, tmp_path, epochs=1, frozen_layers=1)
+    before = {name: weights.clone() for name, weights in run.network.state_dict().items()}
+    run.run()
+    changed = {name for name, weights in run.network.state_dict().items() if not torch.equal(weights, before[name])}
+    assert changed
+    assert not any(name.startswith("encoder.encoder.layer.0.") for name in changed)
+    assert any(name.startswith(f"encoder.encoder.layer.{len(run.network.layers) - 1}.") for name in changed)
 
 
 def test_time_ends_a_run_and_its_schedule(models: Path, framer: Framer, tmp_path: Path) -> None:

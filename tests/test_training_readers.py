@@ -301,3 +301,56 @@ def _read_rows(rows: list[str]) -> tuple[str, list[Record], list[MalformedInput]
         path = Path(folder) / "rows.jsonl"
         path.write_text("".join(rows), "utf-8")
         return read_file(path, on_error="collect")
+
+
+WRITTEN = {
+    "id": "w-1",
+    "language": "en",
+    "title": "Pump P4 > Service",
+    "passages": [
+        {"heading": "2 Plan", "text": "By hand.\n\nPart | Every | Torque\nSeal | 300 h | 4 Nm\nBelt | 900 h | 4 Nm"},
+        {"heading": "3 Faults", "text": "E4 means that the pump is dry. Fill it before it is started again."},
+    ],
+    "questions": [
+        {"question": "torque of the belt", "passage": 0, "answer": "4 Nm", "in": "Belt | 900 h | 4 Nm",
+         "kind": "table", "said": "The belt takes 4 Nm."},
+        {"question": "What does E4 mean?", "passage": 1, "answer": "the pump is dry", "kind": "span",
+         "said": "E4 means that the pump is dry."},
+        {"question": "What does E5 mean?", "passage": 1, "answer": None, "kind": "unanswerable"},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("document", [f"w-{i}" for i in range(12)])
+def test_a_written_document_gives_a_record_a_question(tmp_path: Path, document: str) -> None:
+    path = tmp_path / "written.jsonl"
+    path.write_text(json.dumps({**WRITTEN, "id": document}), "utf-8")
+    name, (belt, fault, near_miss), wrong = read_file(path)
+    assert (name, wrong) == ("written", [])
+    assert (belt.answer, belt.kind, belt.document) == ("The belt takes 4 Nm.", "table", document)
+    for record, said in ((belt, "4 Nm"), (fault, "the pump is dry")):
+        (passage,) = record.passages
+        assert [passage.text[a:b] for a, b in passage.spans] == [said]
+    before, _, _ = belt.passages[0].text.rpartition("4 Nm")
+    assert before.endswith(("Belt | 900 h | ", "Part: Belt; Every: 900 h; Torque: ")), "of the right row"
+    assert belt.distractors[0].text == fault.passages[0].text
+    assert not near_miss.answerable
+    assert near_miss.passages[0].spans == ()
+
+
+def test_some_tables_are_laid_out_as_fields(tmp_path: Path) -> None:
+    path = tmp_path / "written.jsonl"
+    path.write_text("".join(json.dumps({**WRITTEN, "id": f"w-{i}"}) + "\n" for i in range(40)), "utf-8")
+    _, records, _ = read_file(path)
+    as_fields = [record for record in records if record.kind == "table" and "Part: Seal; " in record.passages[0].text]
+    assert 2 <= len(as_fields) <= 20
+
+
+def test_a_written_answer_that_stands_twice_is_named(tmp_path: Path) -> None:
+    twice = {**WRITTEN["questions"][0], "in": None}
+    path = tmp_path / "written.jsonl"
+    path.write_text(json.dumps({**WRITTEN, "questions": [twice, *WRITTEN["questions"][1:]]}), "utf-8")
+    _, records, (wrong,) = read_file(path, on_error="collect")
+    assert len(records) == 2
+    assert "written.jsonl:1, question 0" in str(wrong)
+    assert "more than once" in str(wrong)

@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="longest time; the schedule is fitted to it")
     parser.add_argument("--epochs", type=float, default=1.0, help="times each pair is seen (default 1)")
     parser.add_argument("--learning-rate", type=float, default=1.5e-4, help="the encoder's peak (default 1.5e-4)")
+    parser.add_argument(
+        "--from", dest="start", metavar="DIR", default="", help="a trained reader to train on; default: Citadel's"
+    )
+    parser.add_argument(
+        "--frozen-layers", type=int, default=0, metavar="N", help="the encoder's first layers stay as they are"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     parser.add_argument(
@@ -39,10 +45,12 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     from llm.embedders import prepare_embedder
     from llm.embedders.base import read_tokenizer
     from llm.embedders.int8 import map_words
+    from llm.reader import TRACKED, check_embedder, load_network
     from llm.reader.exporting import export
     from llm.reader.network import from_embedder
     from llm.reader.pairs import read_pairs
     from llm.reader.training import CHECKPOINT, Recipe, Trainer, draw, features_of, judge_on
+    from llm.reader.weights import read_manifest
     from llm.reader.windows import Framer
     from llm.registry import sha256_of
 
@@ -56,13 +64,21 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     if arguments.out.exists() and not arguments.out.is_dir():
         raise InvalidSetting("is a file", where=f"--out {arguments.out}", remedy="Name a folder")
     recipe = Recipe(
-        learning_rate=arguments.learning_rate, epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed
+        learning_rate=arguments.learning_rate,
+        epochs=arguments.epochs,
+        minutes=arguments.minutes,
+        frozen_layers=arguments.frozen_layers,
+        seed=arguments.seed,
     )
     pairs, held_out = read_pairs(arguments.pairs), read_pairs(arguments.held_out)
     base = prepare_embedder(loaded.settings.embedder, loaded.settings.models_dir)
     tokenizer = read_tokenizer(base)
     framer = Framer(tokenizer)
     network, words = from_embedder(base.path, seed=arguments.seed)
+    if arguments.start and not begun:
+        trained = TRACKED if arguments.start == "default" else Path(arguments.start)
+        check_embedder(trained, read_manifest(trained), base.sha256)
+        network = load_network(trained, base.path)
     rows = [row for pair in pairs if (row := features_of(framer, pair))]
     trainer = Trainer(
         network, words, rows, recipe=recipe, folder=arguments.out, judge=judge_on(held_out, framer, words)

@@ -57,9 +57,7 @@ def open_reader(
         return None
     manifest = read_manifest(folder)
     base = prepare_embedder(embedder.model_copy(update={"model": manifest.embedder}), models_dir, progress)
-    if base.sha256 != manifest.embedder_sha256:
-        remedy = f"It needs {manifest.embedder} of sha256 {manifest.embedder_sha256[:16]}"
-        raise ModelUnfit("was trained on another embedder", where=str(folder), remedy=remedy)
+    check_embedder(folder, manifest, base.sha256)
     tokenizer, words = read_tokenizer(base), map_words(base.path / "model.safetensors")
 
     def by_torch() -> Reader:
@@ -86,6 +84,13 @@ def open_reader(
             raise error if isinstance(error, ModelError) else _missing(error) from error
         log.warning("the openvino engine is passed over: %s", error)
         return by_torch()
+
+
+def check_embedder(folder: Path, manifest: Manifest, sha256: str) -> None:
+    """Raise ``ModelUnfit`` where a reader was trained on another embedder than the one of this sha256."""
+    if sha256 != manifest.embedder_sha256:
+        remedy = f"It needs {manifest.embedder} of sha256 {manifest.embedder_sha256[:16]}"
+        raise ModelUnfit("was trained on another embedder", where=str(folder), remedy=remedy)
 
 
 def load_network(folder: Path, embedder: Path) -> Any:

@@ -5,6 +5,7 @@ The table of words (250,037 x 384) stays the embedder's own and is never trained
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,11 @@ class ReaderNetwork(nn.Module):
         self.span = nn.Linear(dimension, 2)
         self.pool = nn.Linear(3 * dimension, dimension)
         self.judge = nn.Linear(dimension, len(JUDGEMENTS))
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """The encoder's layers, from the words up."""
+        return list(self.encoder.encoder.layer)  # type: ignore[union-attr, arg-type]
 
     def forward(self, words: Tensor, mask: Tensor, segment: Tensor) -> Reading:
         """Return the logits.

@@ -31,6 +31,7 @@ FORMATS = {
     "policyqa": "llm.training.readers.policyqa",
     "squad": "llm.training.readers.squad",
     "quac": "llm.training.readers.quac",
+    "written": "llm.training.readers.written",
     "yes_no": "llm.training.readers.yes_no",
 }
 _STRAY = " \n\t,;:，、；：。"
