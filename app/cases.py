@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import MalformedInput, MissingPath
+from core.errors import MalformedInput
+from core.json_lines import json_lines
 from core.records import Message, SearchFilter
 from core.text import detect_language
 
@@ -63,29 +63,6 @@ def read_cases(path: Path) -> list[Case]:
     if not cases:
         raise MalformedInput("holds no cases", where=str(path), remedy=f"A case has the form {FORM}")
     return cases
-
-
-def json_lines(path: Path) -> list[tuple[int, Any]]:
-    """Return (line number, value) of every line that is not blank.
-
-    Raises:
-        MissingPath: There is no such file.
-        MalformedInput: The file is no UTF-8, or a line is no JSON; file and line are named.
-    """
-    if not path.is_file():
-        raise MissingPath("there is no such file", where=str(path), remedy="Check the spelling")
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")  # a line of JSON may hold other ends of lines
-    except UnicodeDecodeError as error:
-        raise MalformedInput("is not text in UTF-8", where=str(path)) from error
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                found.append((number, json.loads(line)))
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise MalformedInput(f"is no JSON: {error}", where=f"{path}:{number}") from None
-    return found
 
 
 def case_of(plain: Mapping[str, Any], number: int, *, where: str) -> Case:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cases import Case, case_of, json_lines
+from app.cases import Case, case_of
 from app.knowledge_base import KnowledgeBase
 from core.errors import MalformedInput
+from core.json_lines import json_lines
 from core.records import Answer, Citation, Hit, Locator, SearchFilter
 from llm.evaluating import answers as answer_scores
 from llm.evaluating.rankings import ndcg_at, recall_at, reciprocal_rank

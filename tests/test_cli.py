@@ -148,6 +148,16 @@ def test_many_questions_are_answered_in_bulk_and_a_wrong_line_harms_no_other(fil
     assert "in.jsonl:6" in rows[5]["error"]["message"]
 
 
+def test_a_file_of_questions_that_is_no_text_is_named(filled: Run, tmp_path: Path) -> None:
+    """It ended in a traceback."""
+    asked = tmp_path / "in.jsonl"
+    asked.write_bytes('{"question": "租金"}'.encode("gbk"))
+    code, _, err = filled("ask", "--file", str(asked))
+    assert code == 2
+    assert "in.jsonl: is not text in UTF-8" in err
+    assert "Traceback" not in err
+
+
 def test_searches_in_bulk_keep_their_ids(filled: Run, tmp_path: Path) -> None:
     asked, found = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     asked.write_text('{"id": 7, "question": "rent"}\n', "utf-8")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from app.knowledge_base import KnowledgeBase
-from core.errors import CitadelError, MalformedInput, MissingPath, UsageError
+from core.errors import CitadelError, MalformedInput, UsageError
+from core.json_lines import json_value, numbered_lines
 from core.records import Answer, Finished, Message, SearchFilter, Token, hit_to_json, place_of
 from core.settings import LoadedSettings
 
@@ -115,13 +115,15 @@ def _history(line: dict[str, Any]) -> tuple[Message, ...]:
 
 def _in_bulk(arguments: argparse.Namespace, answered: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
     """Answer every line of ``--file`` into ``--out``; a line that is wrong is answered with its error."""
-    lines = list(_json_lines(arguments.file))
+    lines = numbered_lines(arguments.file)
     advance = _counter("questions", len(lines))
     n_failed = 0
     with ExitStack() as stack:
         out = stack.enter_context(arguments.out.open("w", encoding="utf-8")) if arguments.out else sys.stdout
-        for number, line in lines:
+        for number, text in lines:
+            line = None
             try:
+                line = json_value(text, where=f"{arguments.file}:{number}")
                 _check_line(line, where=f"{arguments.file}:{number}")
                 row = {"id": line.get("id"), **answered(line)}
             except CitadelError as error:
@@ -143,20 +145,6 @@ def _check_line(line: object, *, where: str) -> None:
     )
     if not well_formed:
         raise MalformedInput('history needs the form [{"role": "user", "content": "..."}]', where=where)
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line number, value); a line that is no JSON yields None, which is answered with an error."""
-    if not path.is_file():
-        raise MissingPath("there is no such file", where=str(path))
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError:
-                yield number, None
 
 
 def _counter(what: str, total: int) -> Callable[[int], None]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from core.errors import MalformedInput, MissingPath
+from core.errors import MalformedInput
+from core.json_lines import json_lines
 from core.text import content_terms, sentence_spans
 
 IGNORED = -1
@@ -243,25 +245,17 @@ def read_pairs(path: Path) -> list[Pair]:
         MissingPath: There is no such file.
         MalformedInput: A line is no pair; file and line are named. Or the file holds none.
     """
-    if not path.is_file():
-        raise MissingPath("there is no such file", where=str(path))
-    pairs = list(_parsed(path))
+    pairs = [_pair_of(fields, where=f"{path}:{number}") for number, fields in json_lines(path)]
     if not pairs:
         raise MalformedInput("holds no pairs", where=str(path))
     return pairs
 
 
-def _parsed(path: Path) -> Iterator[Pair]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                fields = json.loads(line)
-                fields["spans"] = tuple((int(a), int(b)) for a, b in fields.get("spans", ()))
-                pair = Pair(**fields)
-                if any(not 0 <= a < b <= len(pair.text) for a, b in pair.spans):
-                    raise ValueError("a span lies outside its text")
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise MalformedInput(f"is no pair: {error}", where=f"{path}:{number}") from None
-            yield pair
+def _pair_of(fields: Any, *, where: str) -> Pair:
+    try:
+        pair = Pair(**{**fields, "spans": tuple((int(a), int(b)) for a, b in fields.get("spans", ()))})
+        if any(not 0 <= a < b <= len(pair.text) for a, b in pair.spans):
+            raise ValueError("a span lies outside its text")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise MalformedInput(f"is no pair: {error}", where=where) from None
+    return pair

@@ -7,14 +7,14 @@ the same tokenizer. What is learned is what the model has to write: the assistan
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import MalformedInput, MissingPath
+from core.errors import MalformedInput
+from core.json_lines import json_lines
 from core.records import Message
 from llm.templates import ChatTemplate, render
 
@@ -50,23 +50,13 @@ def read_examples(path: Path) -> list[Example]:
         MissingPath: There is no such file.
         MalformedInput: A line is no such object, named by file and line; or the file holds none.
     """
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")  # a line of JSON may hold other ends of lines
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingPath("there is no such file", where=str(path)) from None
-    except UnicodeDecodeError as error:
-        raise MalformedInput(f"is not UTF-8 ({error.reason})", where=path.name) from error
-    examples = [_example(line, where=f"{path.name}:{n}") for n, line in enumerate(lines, start=1) if line.strip()]
+    examples = [_example(raw, where=f"{path.name}:{n}") for n, raw in json_lines(path)]
     if not examples:
         raise MalformedInput("holds no example", where=path.name, remedy="Make some with `python -m llm prepare`")
     return examples
 
 
-def _example(line: str, *, where: str) -> Example:
-    try:
-        raw = json.loads(line)
-    except ValueError as error:
-        raise MalformedInput(f"is no JSON ({error})", where=where) from error
+def _example(raw: Any, *, where: str) -> Example:
     turns = raw.get("messages") if isinstance(raw, dict) else None
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise MalformedInput('has no list of "messages"', where=where)
