@@ -338,6 +338,17 @@ def test_a_written_document_gives_a_record_a_question(tmp_path: Path, document: 
     assert near_miss.passages[0].spans == ()
 
 
+def test_a_written_follow_up_has_what_it_follows_for_its_history(tmp_path: Path) -> None:
+    torque, fault, near_miss = WRITTEN["questions"]
+    follow_ups = [{**fault, "question": "And what is wrong at E4?", "after": 0}, {**near_miss, "after": 1}]
+    path = tmp_path / "written.jsonl"
+    path.write_text(json.dumps({**WRITTEN, "questions": [torque, *follow_ups, {**fault, "after": 3}]}), "utf-8")
+    _, (_, first, second), (wrong,) = read_file(path, on_error="collect")
+    assert [message.content for message in first.history] == ["torque of the belt", "The belt takes 4 Nm."]
+    assert [message.role for message in second.history] == ["user", "assistant", "user", "assistant"]
+    assert "comes later" in str(wrong)
+
+
 def test_some_tables_are_laid_out_as_fields(tmp_path: Path) -> None:
     path = tmp_path / "written.jsonl"
     path.write_text("".join(json.dumps({**WRITTEN, "id": f"w-{i}"}) + "\n" for i in range(40)), "utf-8")

@@ -80,13 +80,14 @@ def _pairs(
 ) -> list[Pair]:
     from llm.reader.mixing import Mix, known_of, mixed
 
+    found = {record.id: rivals(record) for record in records}  # once, however many passes
     names = sorted({passage.title for record in records for passage in record.passages if passage.title})
     pairs: list[Pair] = []
     for turn in range(passes):
         known = [
             each
             for record in records
-            if (each := known_of(record, rivals(record), dress=partial(_context_of, seed=seed + turn)))
+            if (each := known_of(record, found[record.id], dress=partial(_context_of, seed=seed + turn)))
         ]
         pairs += mixed(known, names=names, count=count, seed=seed + turn, mix=Mix())
     return pairs

@@ -2,7 +2,8 @@
 
 ``{"id", "language", "title", "passages": [{"heading", "text"}], "questions": [{"question", "passage", "answer", "in",
 "kind", "said"}]}``: ``answer`` stands in the text of passage number ``passage``, within ``in`` where it stands there
-more than once; ``said`` is the answer as a sentence. A question of kind "unanswerable" has neither.
+more than once; ``said`` is the answer as a sentence. A question of kind "unanswerable" has neither. ``after`` is the
+number of the question that it follows up.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from core.errors import MalformedInput
+from core.records import Message
 from llm.training.readers import attempt
 from llm.training.records import Passage, Record
 
@@ -49,9 +51,21 @@ def _record(item: dict[str, Any], asked: dict[str, Any], *, id: str, source: str
         answerable=answerable,
         passages=(pieces[n],),
         distractors=tuple(piece for i, piece in enumerate(pieces) if i != n),
+        history=_history(item["questions"], asked),
         document=item["id"],
         source=source,
     )
+
+
+def _history(questions: list[dict[str, Any]], asked: dict[str, Any]) -> tuple[Message, ...]:
+    """Return the questions that ``asked`` follows up, with their answers."""
+    if asked.get("after") is None:
+        return ()
+    before = questions[asked["after"]]
+    if not 0 <= asked["after"] < questions.index(asked):
+        raise ValueError("it follows up a question that comes later")
+    said = (Message(role="user", content=before["question"]), Message(role="assistant", content=before["said"]))
+    return (*_history(questions, before), *said)
 
 
 def _span(text: str, answer: str, within: str) -> tuple[int, int]:
