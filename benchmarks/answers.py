@@ -1,6 +1,6 @@
 """Answers, citations and refusals end to end, over public question sets: our ingest, our retrieval, the settings given.
 
-``python -m benchmarks.answers [--sets qed cmrc mtrag private_kb examples bipia] [-n N] [--set NAME=VALUE ...]
+``python -m benchmarks.answers [--sets qed cmrc mtrag private_kb examples written bipia] [-n N] [--set NAME=VALUE ...]
 [--first-round] [--out FILE.jsonl]``
 
 Each set has a knowledge base under ``--work``, which is kept: what is unchanged is not ingested again. QED and CMRC are
@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +29,7 @@ from app.results import summary, summary_lines
 from benchmarks import answer_sets
 from benchmarks.answer_sets import AnswerSet
 from benchmarks.attacks import bipia
+from benchmarks.written_set import written
 from core.settings import load_settings
 from llm.evaluating.figures import difference
 
@@ -37,6 +39,7 @@ SETS = {
     "mtrag": answer_sets.mtrag,
     "private_kb": answer_sets.private_kb,
     "examples": answer_sets.examples,
+    "written": written,
     "bipia": bipia,
 }
 
@@ -61,8 +64,9 @@ def main() -> None:
             ask(SETS[name](options.shared), options, out)
 
 
-def ask(one: AnswerSet, options: argparse.Namespace, out: IO[str] | None) -> None:
-    """Ask the cases of one set, keep the outcomes and print the figures."""
+@contextmanager
+def knowledge_base(one: AnswerSet, options: argparse.Namespace) -> Iterator[KnowledgeBase]:
+    """Open the knowledge base of a set, filled with what is not there yet."""
     work = options.work / one.name
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "models").exists():
@@ -70,6 +74,12 @@ def ask(one: AnswerSet, options: argparse.Namespace, out: IO[str] | None) -> Non
     settings = load_settings(data_dir=work, overrides=options.set).settings
     with KnowledgeBase.open(settings=settings) as kb:
         one.ingest(kb, work)
+        yield kb
+
+
+def ask(one: AnswerSet, options: argparse.Namespace, out: IO[str] | None) -> None:
+    """Ask the cases of one set, keep the outcomes and print the figures."""
+    with knowledge_base(one, options) as kb:
         kb.services.warm()
         found: list[Outcome] = []
         for cases in one.rounds[: 1 if options.first_round else None]:

@@ -1,14 +1,14 @@
 """Fit what joins the reader's judgements with search and terms, on questions the reader was not trained on.
 
-``python -m benchmarks.reading --held-out PAIRS.jsonl --cases CASES.jsonl [--write] [--set NAME=VALUE]``
+``python -m benchmarks.reading --held-out PAIRS.jsonl [--write] [--set NAME=VALUE]``
 
 ``--held-out`` are the pairs that training judged itself on; their questions are asked of the knowledge bases that
 ``benchmarks.answers`` keeps (all paragraphs of QED and CMRC), each twice: with its paragraph there, where it should
 come first (RANK) and its answer's sentence be picked (PICK), and with it left out, where the passages should be said
-not to answer (ANSWERABLE). ``--cases`` are made by rules from the sample documents (``python -m llm prepare
---from-corpus``): tables, codes and names, and near misses that have no answer. An encyclopedia lacks much of what
-documents have, so the fit is drawn towards weights that work without a reader. Half of the questions fit, the other
-half judge. Last comes a table of F1 against SURE: from which score a span's words beat its whole sentence.
+not to answer (ANSWERABLE). Beside them stand the written documents that were held out of training: handbooks, manuals,
+tables, and near misses that have no answer. The fit is drawn towards weights that work without a reader. Half of the
+questions fit, the other half judge. Last comes a table of F1 against SURE: from which score a span's words beat its
+whole sentence.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from app import evidence_weights
-from app.cases import read_cases
+from app.cases import Case
 from app.evaluation import comparable
 from app.evidence import Evidence, EvidenceScorer, logit
 from app.evidence_weights import Weights
 from app.knowledge_base import KnowledgeBase
 from app.reading import answerable_features, evidence, places, rank_features, read_hits
 from app.reading_weights import ANSWERABLE_FEATURES, PICK_FEATURES, RANK_FEATURES
+from benchmarks import answer_sets
+from benchmarks.answers import knowledge_base
+from benchmarks.written_set import sentences, written
 from core.records import Hit, SearchFilter
-from core.settings import load_settings
 from llm.evaluating.answers import token_f1
 from llm.reader import PassageReading
 from llm.reader.pairs import plain, read_pairs
@@ -52,13 +54,24 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question, the sources that answer it, and the accepted answers; none where it has no answer."""
+    """A question, the sources that answer it, and the accepted answers; none where it has no answer.
+
+    ``sentence`` is the one that answers, where others hold the answer's words too.
+    """
 
     text: str
     sources: frozenset[str]
     answers: tuple[str, ...]
     answerable: bool = True
     without: tuple[str, ...] = ()
+    sentence: str = ""
+
+    def answered_by(self, text: str) -> bool:
+        """Return whether a sentence of a right source answers."""
+        said, sentence = comparable(text), comparable(self.sentence)
+        if sentence:
+            return sentence in said or (said in sentence and any(comparable(a) in said for a in self.answers))
+        return any(comparable(answer) in said for answer in self.answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +109,19 @@ def _twice(text: str, source: str, answers: Sequence[str]) -> list[Question]:
     return [there, gone]
 
 
-def made(cases: Path) -> list[Question]:
-    """Return the cases made from documents."""
+def first_questions(cases: Sequence[Case]) -> list[Question]:
+    """Return the cases that follow up no other."""
+    known = sentences()
     return [
         Question(
             text=case.question,
-            sources=frozenset(path for path, _ in case.sources),
+            sources=frozenset(path for path, _ in case.sources) if case.answerable else frozenset(),
             answers=case.answers,
             answerable=case.answerable,
+            sentence=known.get(case.id, ""),
         )
-        for case in read_cases(cases)
+        for case in cases
+        if not case.history
     ]
 
 
@@ -217,8 +233,7 @@ class Sentences:
         tables = []
         for a in rows:
             found = self.of(a, pick)
-            answers = [comparable(answer) for answer in a.question.answers]
-            right = np.array([e.hit in a.right and any(t in comparable(e.text) for t in answers) for e in found])
+            right = np.array([e.hit in a.right and a.question.answered_by(e.text) for e in found])
             if right.any():
                 tables.append((np.array([e.features for e in found]), right))
         return tables
@@ -276,22 +291,22 @@ def write(rank: Weights, pick: Weights, answerable: Weights) -> None:
 
 def read_all(options: argparse.Namespace) -> Iterator[tuple[str, list[Asked], EvidenceScorer]]:
     """Yield each set's questions as they were read, in a drawn order."""
-    sets = {**held_out(options.shared, options.held_out), "examples": made(options.cases)}
-    for name, questions in sets.items():
+    public = held_out(options.shared, options.held_out)
+    for one in (answer_sets.qed(options.shared), answer_sets.cmrc(options.shared), written(options.shared)):
+        questions = public.get(one.name) or first_questions(one.rounds[0])
         random.Random(0).shuffle(questions)
-        settings = load_settings(overrides=options.set, data_dir=options.work / name).settings
-        with KnowledgeBase.open(settings=settings) as kb:
+        with knowledge_base(one, options) as kb:
             read = [a for question in questions[: options.n] if (a := asked(kb, question))]
-            yield name, read, EvidenceScorer(kb.services.embedder)
+            yield one.name, read, EvidenceScorer(kb.services.embedder)
 
 
 def main() -> None:
     """Ask, fit, judge, and write when asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--held-out", type=Path, required=True, metavar="PAIRS.jsonl")
-    parser.add_argument("--cases", type=Path, required=True, metavar="CASES.jsonl")
     parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "results" / "answers")
+    parser.add_argument("--models", type=Path, default=Path("data/models"))
     parser.add_argument("-n", type=int, default=280, help="questions of each set")
     parser.add_argument("-k", type=int, default=5, help="passages kept, as retrieval.k")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="one setting; may be repeated")

@@ -1,0 +1,109 @@
+"""The documents written for training as a folder of files, and the questions of those that were held out.
+
+They are what people keep at work: handbooks, manuals, price lists, contracts, minutes, reports, in both languages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.cases import Case
+from app.knowledge_base import KnowledgeBase
+from benchmarks.answer_sets import AnswerSet
+from core.json_lines import json_lines
+from core.records import Message
+
+FOLDER = Path("llm/training/written")
+HELD_OUT = FOLDER / "held_out.jsonl"
+_UNSAFE = re.compile(r"[^\w-]+")
+_SEPARATOR = " | "
+
+
+def written(shared: Path) -> AnswerSet:
+    """Return the held-out questions over all written documents; it needs nothing of ``shared``."""
+    cases = tuple(case for _, document in json_lines(HELD_OUT) for case in _cases(document))
+    return AnswerSet(name="written", ingest=_ingest, rounds=(cases,))
+
+
+def sentences() -> dict[str, str]:
+    """Return the sentence or row that answers, by the case's id, where the answer alone stands elsewhere too."""
+    return {
+        f"{document['id']}#{i}": asked["in"]
+        for _, document in json_lines(HELD_OUT)
+        for i, asked in enumerate(document["questions"])
+        if asked.get("in")
+    }
+
+
+def _ingest(knowledge_base: KnowledgeBase, work: Path) -> None:
+    files = work / "files"
+    files.mkdir(exist_ok=True)
+    for path in sorted(FOLDER.glob("*.jsonl")):
+        for _, document in json_lines(path):
+            text = "\n".join(_lines(document))
+            place = files / _name(document)
+            if not place.exists() or place.read_text("utf-8") != text:
+                place.write_text(text, "utf-8")
+    knowledge_base.ingest(files, sync=True)
+
+
+def _cases(document: dict[str, Any]) -> Iterator[Case]:
+    for i, asked in enumerate(document["questions"]):
+        answerable = asked["kind"] != "unanswerable"
+        yield Case(
+            id=f"{document['id']}#{i}",
+            question=asked["question"],
+            answers=(asked["answer"],) if answerable else (),
+            sources=((_name(document), None),),
+            answerable=answerable,
+            history=_history(document["questions"], asked),
+            language=document["language"],
+            kind=asked["kind"],
+            set_name=f"written {document['language']}",
+        )
+
+
+def _history(questions: Sequence[dict[str, Any]], asked: dict[str, Any]) -> tuple[Message, ...]:
+    if asked.get("after") is None:
+        return ()
+    before = questions[asked["after"]]
+    said = (Message(role="user", content=before["question"]), Message(role="assistant", content=before["said"]))
+    return (*_history(questions, before), *said)
+
+
+def _name(document: dict[str, Any]) -> str:
+    stem = _UNSAFE.sub("-", document["title"])[:50].strip("-")
+    return f"{stem}-{document['id']}{'.md' if _is_markdown(document) else '.txt'}"
+
+
+def _is_markdown(document: dict[str, Any]) -> bool:
+    return document["id"][-1] in "02468"
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the document's lines, as Markdown or as plain text."""
+    markdown = _is_markdown(document)
+    for level, title in enumerate(document["title"].split(" > "), start=1):
+        yield f"{'#' * level} {title}" if markdown else title
+        yield ""
+    for passage in document["passages"]:
+        yield f"### {passage['heading']}" if markdown else passage["heading"]
+        yield ""
+        yield from _as_markdown(passage["text"]) if markdown else passage["text"].split("\n")
+        yield ""
+
+
+def _as_markdown(text: str) -> Iterator[str]:
+    in_table = False
+    for line in text.split("\n"):
+        n_cells = len(line.split(_SEPARATOR))
+        if n_cells == 1:
+            yield f"{line}  " if line else ""  # lines stay lines
+        else:
+            yield f"| {line} |"
+            if not in_table:
+                yield f"|{'---|' * n_cells}"
+        in_table = n_cells > 1
