@@ -25,6 +25,7 @@ from core.errors import (
     TrainingMemory,
 )
 from core.records import Message
+from llm.adapters import read_adapter
 from llm.sft.batches import batches_of, collate, steps_of
 from llm.sft.checkpoints import FOLDER, newest
 from llm.sft.examples import Example, read_examples, sequence
@@ -273,6 +274,19 @@ def test_ctrl_c_finishes_the_step_and_writes_a_checkpoint(
         tune(examples, out=tmp_path, base=str(tiny), models_dir=tmp_path, recipe=recipe())
     assert newest(tmp_path) == tmp_path / FOLDER / "step-000003"
     assert len(losses(tmp_path)) == 3
+
+
+def test_a_run_may_begin_with_an_adapter(tiny: Path, examples: Path, tmp_path: Path) -> None:
+    here: dict[str, Any] = {"base": str(tiny), "models_dir": tmp_path}
+    tune(examples, out=tmp_path / "first", recipe=recipe(epochs=8.0), **here)
+    tune(examples, out=tmp_path / "further", recipe=recipe(epochs=1.0), start=tmp_path / "first", **here)
+    began = losses(tmp_path / "first")
+    assert losses(tmp_path / "further")[1] < 0.9 * began[1], "it begins where the other ended"
+    assert read_adapter(tmp_path / "further").manifest["start"] == read_adapter(tmp_path / "first").fingerprint
+    with pytest.raises(InvalidSetting, match="another shape"):
+        tune(examples, out=tmp_path / "other", recipe=recipe(rank=8), start=tmp_path / "first", **here)
+    with pytest.raises(ModelMissing):
+        tune(examples, out=tmp_path / "none", recipe=recipe(), start=tmp_path / "nowhere", **here)
 
 
 def test_a_run_ends_when_its_time_is_up(tiny: Path, examples: Path, tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that is made")
     parser.add_argument("--validation", type=Path, metavar="FILE", help="examples to validate on (default: a fiftieth)")
     parser.add_argument("--base", metavar="MODEL", help="name, GGUF file or folder (default: generator.model)")
+    parser.add_argument(
+        "--from", dest="start", metavar="DIR", help="an adapter to train on; default: the one that comes with Citadel"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in DIR")
     parser.add_argument("--keep-checkpoints", action="store_true", help="leave them in DIR when the run has ended")
     plain = Recipe()
@@ -66,6 +69,7 @@ _ABOUT = {
 
 def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     """Train the generator and say what came of it."""
+    from llm.adapters import SHIPPED
     from llm.sft.recipe import Recipe
     from llm.sft.tuning import tune
 
@@ -79,6 +83,7 @@ def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
         models_dir=settings.models_dir,
         recipe=recipe,
         validation=arguments.validation,
+        start=SHIPPED if arguments.start == "default" else Path(arguments.start) if arguments.start else None,
         template=settings.generator.template,
         resume=arguments.resume,
         keep_checkpoints=arguments.keep_checkpoints,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InvalidSetting
+from llm.adapters import WEIGHTS, Adapter
 from llm.sft.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def learner_of(model: Any, recipe: Recipe) -> Learner:
         except ValueError as error:
             remedy = "Name layers as the model does, such as q_proj and v_proj, or all-linear"
             raise InvalidSetting(f"no adapter fits ({error})", where="--targets", remedy=remedy) from error
+
+
+def begin_with(learner: Learner, adapter: Adapter) -> None:
+    """Give a learner's added matrices the values of an adapter of the same shape."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    weights = {name: value.float() for name, value in load_file(adapter.folder / WEIGHTS).items()}
+    set_peft_model_state_dict(learner.model, weights)
 
 
 def _lora(recipe: Recipe) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidSetting, MalformedInput
-from llm.adapters import MANIFEST
+from llm.adapters import MANIFEST, Adapter, read_adapter
 from llm.sft.bases import Base, open_base
 from llm.sft.checkpoints import FOLDER, newest, read_about
 from llm.sft.examples import Example, Sequenced, file_sha256, part_off, read_examples, sequence
@@ -21,6 +21,7 @@ from llm.sft.recipe import Recipe, differing
 log = logging.getLogger(__name__)
 
 _VALIDATION_SHARE = 0.02
+_SHAPE = ("rank", "alpha", "targets")
 
 
 def tune(
@@ -31,6 +32,7 @@ def tune(
     models_dir: Path,
     recipe: Recipe,
     validation: Path | None = None,
+    start: Path | None = None,
     template: str = "auto",
     resume: bool = False,
     keep_checkpoints: bool = False,
@@ -44,6 +46,7 @@ def tune(
         models_dir: Where fetched models are kept.
         recipe: The choices.
         validation: Examples to validate on; without them a fiftieth of the training examples is parted off.
+        start: An adapter of this base and of the recipe's shape to train on; None begins with none.
         template: The chat template's name; "auto": by what the model says of itself.
         resume: Whether to go on from the newest checkpoint in ``out``.
         keep_checkpoints: Whether the checkpoints stay when the run has ended.
@@ -59,12 +62,14 @@ def tune(
     examples, looked_at = _examples(training, validation, recipe)
     torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
     opened = open_base(base, models_dir, template=template, method=recipe.method)
+    begun_with = _fitting(start, opened, recipe) if start else None
     about = _about(opened, recipe, training, validation, n_training=len(examples), n_validation=len(looked_at))
+    about |= {"start": begun_with.fingerprint} if begun_with else {}
     if checkpoint:
         _check_same(read_about(checkpoint)[1], about, recipe)
     learned = _sequenced(examples, opened, recipe, source=training)
     looked = _sequenced(looked_at, opened, recipe, source=validation or training)
-    figures = _run(opened, recipe, learned, looked, out=out, about=about, resume=resume)
+    figures = _run(opened, recipe, learned, looked, start=begun_with, out=out, about=about, resume=resume)
     if figures and not keep_checkpoints:
         shutil.rmtree(out / FOLDER, ignore_errors=True)
     return figures
@@ -76,15 +81,18 @@ def _run(
     learned: Sequence[Sequenced],
     looked: Sequence[Sequenced],
     *,
+    start: Adapter | None,
     out: Path,
     about: dict[str, Any],
     resume: bool,
 ) -> dict[str, Any]:
-    from llm.sft.learning import learner_of
+    from llm.sft.learning import begin_with, learner_of
     from llm.sft.results import write_result
     from llm.sft.running import Run
 
     learner = learner_of(base.model, recipe)
+    if start:
+        begin_with(learner, start)
     padding = base.tokenizer.pad_token_id or base.tokenizer.eos_token_id or 0
     run = Run(
         learner, recipe, training=learned, validation=looked, padding=padding, out=out, about=about, resume=resume
@@ -96,6 +104,22 @@ def _run(
         return {}
     write_result(out, learner, base, recipe, about={**about, "figures": figures})
     return figures
+
+
+def _fitting(start: Path, base: Base, recipe: Recipe) -> Adapter:
+    """Return the adapter to train on.
+
+    Raises:
+        InvalidSetting: It has another shape than the recipe says, or the recipe makes none.
+        ModelError: It is missing, damaged or of another base.
+    """
+    adapter = read_adapter(start)
+    adapter.check_base(base.sha256, name=base.name)
+    changed = differing({**recipe.to_json(), **{name: adapter.manifest["recipe"][name] for name in _SHAPE}}, recipe)
+    if changed or recipe.method == "full":
+        what = f"is an adapter of another shape ({', '.join(changed) or 'and all weights are to be trained'})"
+        raise InvalidSetting(what, where=f"--from {start}", remedy="Give the options that it was trained with")
+    return adapter
 
 
 def _check_out(out: Path, *, resume: bool) -> Path | None:
@@ -162,7 +186,9 @@ def _about(
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], recipe: Recipe) -> None:
     changed = [f"recipe: {name}" for name in differing(before["recipe"], recipe)]
-    changed += [name for name in ("base", "template", "training", "validation") if before[name] != now[name]]
+    changed += [
+        name for name in ("base", "template", "training", "validation", "start") if before.get(name) != now.get(name)
+    ]
     if changed:
         remedy = "Give the same again, or start anew in another folder"
         raise InvalidSetting(
