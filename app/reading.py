@@ -8,6 +8,7 @@ whether any does (ANSWERABLE). ``benchmarks/reading.py`` fits them on held-out t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -17,17 +18,22 @@ from app.evidence import answerable_features as by_terms
 from app.evidence_weights import ANSWERABLE_FEATURES as BY_TERMS
 from app.evidence_weights import FEATURES, Weights
 from app.reading_weights import ANSWERABLE, ANSWERABLE_FEATURES, PICK, RANK, RANK_FEATURES, READ
+from app.rows import is_row
 from core.records import Hit
 from core.text import content_terms, detect_language, numbers
 from llm.reader import PassageReading, Span
 
 _FLOOR = -16.0  # log-odds; what lies below says no more
 _HIGHEST = 16.0
+_CODE = re.compile(r"[a-z]\d|\d[a-z]")  # of terms, which are in lower case
 # A span that is less likely than none at all says nothing: there the sentences' terms and vectors decide.
 _NO_SPAN = -2.0
 # Off the log-odds of an answer where every number and code of the question is nowhere: of held-out questions, 1 of 343
 # that have an answer names one such, and 40 of 49 near misses.
 _NOWHERE = 3.0
+# Off the log-odds of a table's row where the question names a code ("E03") and another row of the passage has it: so
+# small a reader takes the row beside it at times.
+_OTHER_ROW = 3.0
 
 
 class PassageReader(Protocol):
@@ -124,7 +130,8 @@ def evidence(
     most["span"] = max(most["span"], _NO_SPAN)
     found = []
     rows = scorer.features(question, turn, sentences, hits, promise=[_score(span) for span in spans])
-    for (hit, start, end, text), row, span in zip(sentences, rows, spans, strict=True):
+    beside = other_rows(question, [(hit, text) for hit, _, _, text in sentences])
+    for (hit, start, end, text), row, span, other in zip(sentences, rows, spans, beside, strict=True):
         judged = judgements[hit] | {"span": max(_score(span), _NO_SPAN)}
         features = (*row, *(judged[name] - most[name] for name in READ))
         offset = hits[hit].chunk.locator.start
@@ -134,13 +141,22 @@ def evidence(
                 start=start,
                 end=end,
                 text=text,
-                score=logit(PICK, features),
+                score=logit(PICK, features) - _OTHER_ROW * other,
                 features=features,
                 span=(offset + span.start, offset + span.end) if span else None,
                 span_score=_score(span),
             )
         )
     return tuple(sorted(found, key=lambda e: (-e.score, e.hit, e.start)))
+
+
+def other_rows(question: str, sentences: Sequence[tuple[int, str]]) -> list[bool]:
+    """Return of each (passage, sentence) whether it is a table's row without the question's codes, where another row
+    of the passage has one."""
+    codes = {term for term in content_terms(question) if _CODE.search(term)}
+    held = [codes & content_terms(text) if is_row(text) else set() for _, text in sentences]
+    named = {hit for (hit, _), found in zip(sentences, held, strict=True) if found}
+    return [is_row(text) and hit in named and not found for (hit, text), found in zip(sentences, held, strict=True)]
 
 
 def answerable_features(

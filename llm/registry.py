@@ -103,13 +103,20 @@ def resolve(name: str, models_dir: Path, progress: Progress = no_progress, *, ve
     origin, pinned, size_bytes = _origin(name)
     if origin.startswith("file:"):
         return _local(Path(origin.removeprefix("file:")), pinned=pinned, stamps=models_dir, verify=verify)
-    place = models_dir / "fetched" / _folder_name(origin) / _file_name(origin)
+    place = _fetched_place(origin, models_dir)
     if place.is_file() and _trusted(place, pinned=pinned, size_bytes=size_bytes, verify=verify, name=name):
         return place
     with _room(models_dir), _lock(place):
         if not (place.is_file() and _trusted(place, pinned=pinned, size_bytes=size_bytes, verify=False, name=name)):
             _fetch(origin, place, pinned=pinned, size_bytes=size_bytes, progress=progress, name=name)
     return place
+
+
+def is_fetched(name: str, models_dir: Path) -> bool:
+    """Return whether the file of a name that is fetched lies here, whole when it was last looked at."""
+    place = _fetched_place(_origin(name)[0], models_dir)
+    stamp = read_stamp(place)
+    return stamp is not None and place.is_file() and _unchanged(place, stamp)
 
 
 def sha256_of(path: Path, progress: Progress = no_progress) -> str:
@@ -233,6 +240,10 @@ def _origin(name: str) -> tuple[str, str, int]:
     if not pinned:
         log.warning("%s has no sha256 to be checked against; add @sha256=HEX to pin it", origin)
     return origin, pinned, 0
+
+
+def _fetched_place(origin: str, models_dir: Path) -> Path:
+    return models_dir / "fetched" / _folder_name(origin) / _file_name(origin)
 
 
 def _folder_name(origin: str) -> str:
