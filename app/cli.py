@@ -30,6 +30,7 @@ COMMANDS = {
     "ask": "app.commands.questions:ask",
     "eval": "app.commands.evaluating:evaluate",
     "serve": "app.commands.serving:serve",
+    "people": "app.commands.people:people",
     "config": "app.commands.configuration:config",
 }
 
@@ -89,14 +90,44 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true")
     one.add_argument("--failures", action="store_true", help="show each case that failed, and how")
 
-    one = commands.add_parser("serve", help="serve the web app")
+    one = commands.add_parser("serve", help="serve the web app; the first start asks for an administrator")
     one.add_argument("--host", metavar="H")
     one.add_argument("--port", metavar="P")
     one.add_argument("--open", action="store_true", help="open the browser")
 
+    _add_people(commands.add_parser("people", help="who may sign in, and as what"))
+
     one = commands.add_parser("config", help="print every setting, its value and where it came from")
     one.add_argument("--json", action="store_true")
     return root
+
+
+def _add_people(people: argparse.ArgumentParser) -> None:
+    """Add what can be done with the accounts."""
+    deeds = people.add_subparsers(dest="deed", required=True, metavar="DEED")
+    one = deeds.add_parser("list", help="list the accounts")
+    one.add_argument("--json", action="store_true")
+    one = deeds.add_parser("invite", help="make a link with which somebody makes their account")
+    one.add_argument("--role", choices=("admin", "editor", "reader"), default="reader")
+    one.add_argument("--days", type=float, default=7.0, metavar="N", help="how long it can be used (default: 7)")
+    for name, text in (
+        ("add-admin", "make an administrator; the password is typed"),
+        ("reset-password", "give somebody another password, which is typed"),
+        ("set-role", "make somebody an administrator, editor or reader"),
+        ("disable", "keep somebody from signing in"),
+        ("enable", "let somebody sign in again"),
+        ("sessions", "list where somebody is signed in"),
+        ("revoke", "sign somebody out"),
+        ("delete", "delete an account with all that is kept about the person"),
+    ):
+        one = deeds.add_parser(name, help=text)
+        one.add_argument("name", metavar="NAME")
+        if name in ("add-admin", "reset-password"):
+            one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+        elif name == "set-role":
+            one.add_argument("role", choices=("admin", "editor", "reader"))
+        elif name == "revoke":
+            one.add_argument("session", nargs="?", metavar="SESSION", help="one of them (default: all)")
 
 
 def add_main_options(root: argparse.ArgumentParser) -> None:

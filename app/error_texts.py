@@ -69,6 +69,67 @@ ERROR_TEXTS: Mapping[str, ErrorText] = {
         "训练数据的某一部分为空",
         "请提供更多文档，或更改比例、随机种子",
     ),
+    "sign_in_needed": ErrorText("Nobody is signed in", "Sign in and try again", "尚未登录", "请登录后重试"),
+    "sign_in_failed": ErrorText(
+        "The name or the password is wrong", "Check both and try again", "用户名或密码错误", "请检查后重试"
+    ),
+    "throttled": ErrorText("Too many tries", "Wait a while, then try again", "尝试次数过多", "请稍候再试"),
+    "too_many_waiting": ErrorText(
+        "You have as many questions in line as may wait",
+        "Wait for an answer, or stop one of them",
+        "您排队中的问题已达上限",
+        "请等待其中一个得到回答，或停止其中一个",
+    ),
+    "too_busy": ErrorText("Too many questions are in line", "Try again in a moment", "排队的问题过多", "请稍后重试"),
+    "not_allowed": ErrorText(
+        "You may not do this",
+        "Ask an administrator, or the owner of the collection",
+        "您没有此操作的权限",
+        "请联系管理员或文档集的所有者",
+    ),
+    "invitation_spent": ErrorText(
+        "This invitation cannot be used any more",
+        "Ask an administrator for a new one",
+        "该邀请已失效",
+        "请向管理员索取新的邀请",
+    ),
+    "weak_password": ErrorText(
+        "The password is too weak",
+        "Choose at least 10 characters that are hard to guess",
+        "密码强度不足",
+        "请使用至少 10 个不易猜到的字符",
+    ),
+    "name_taken": ErrorText("This name is taken", "Choose another", "该名称已被使用", "请换一个名称"),
+    "last_admin": ErrorText(
+        "Nobody would be left who can administer",
+        "Make another person an administrator first",
+        "这样将没有管理员",
+        "请先将另一位用户设为管理员",
+    ),
+    "unknown_person": ErrorText(
+        "There is no such person or group", "Reload the list", "没有这个用户或群组", "请刷新列表"
+    ),
+    "unknown_conversation": ErrorText(
+        "There is no such conversation",
+        "It may have been deleted; reload the list",
+        "没有这个对话",
+        "可能已被删除，请刷新列表",
+    ),
+    "unknown_evaluation": ErrorText(
+        "There is no such evaluation", "It may have been deleted", "没有这次评测", "它可能已被删除"
+    ),
+    "unknown_trial": ErrorText(
+        "There is no such trial", "It may have ended or been deleted", "没有这项对比", "它可能已结束或被删除"
+    ),
+    "unknown_folder": ErrorText(
+        "This folder is not followed",
+        "It may have been removed; reload the list",
+        "没有跟踪该文件夹",
+        "可能已被移除，请刷新列表",
+    ),
+    "already_running": ErrorText(
+        "This runs already", "Wait until it has ended, or cancel it", "已有任务在运行", "请等待其结束，或先取消"
+    ),
     "document": ErrorText("The file cannot be read", "Open it and save it again", "无法读取该文件", "请打开后重新保存"),
     "empty_file": ErrorText("The file is empty", "Check that it was saved whole", "文件为空", "请确认文件已完整保存"),
     "unreadable_file": ErrorText(

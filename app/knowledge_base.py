@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import EmptyQuestion, QuestionTooLong, StoreLocked, UnknownCollection, UnknownSource
-from core.interfaces import StoredSource
+from core.interfaces import FullSpeed, Pace, StoredSource
 from core.records import Answer, Event, Finished, Hit, Message, SearchFilter
 from core.settings import Settings, load_settings
 from core.tables import nearest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from app.services import Services
-    from indexes.checking import Problem
+    from indexes.checking import OnProgress, Problem
     from indexes.store import Store
     from ingest.pipeline import Pipeline
     from ingest.reports import IngestEvent, IngestReport
@@ -38,6 +38,8 @@ class KnowledgeBase:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self.pace: Pace = FullSpeed()  # what an ingest of this process keeps to
+        self.origins: Mapping[str, str] = {}  # where settings that are not defaults came from, by name
         self._writing = threading.RLock()
 
     @classmethod
@@ -53,8 +55,11 @@ class KnowledgeBase:
         from app.services import Services
 
         if settings is None:
-            settings = load_settings(environ=os.environ, data_dir=data_dir).settings
-        elif data_dir is not None:
+            loaded = load_settings(environ=os.environ, data_dir=data_dir)
+            opened = cls(Services(loaded.settings))
+            opened.origins = loaded.origins
+            return opened
+        if data_dir is not None:
             settings = settings.model_copy(update={"data_dir": Path(data_dir)})
         return cls(Services(settings))
 
@@ -77,7 +82,7 @@ class KnowledgeBase:
 
     def collections(self) -> list[str]:
         """Return the names of the collections, in alphabetical order."""
-        return sorted(collection.name for collection in self.services.store.collections())
+        return self.services.store.collection_names()
 
     def documents(self, *, collection: str | None = None) -> list[StoredSource]:
         """Return the sources of one collection, or of all, by collection and path.
@@ -115,7 +120,7 @@ class KnowledgeBase:
             QuestionTooLong: The query is longer than ``answer.max_question_chars``.
             UnknownCollection: The filter names one that is not there.
         """
-        return self.services.searcher.search(self._checked(query), k=k, filter=self._checked_filter(filter))
+        return self.services.searcher.search(self.checked_question(query), k=k, filter=self._checked_filter(filter))
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -134,7 +139,7 @@ class KnowledgeBase:
         The text of ``Finished`` is the one that counts: where nothing supports what was written, it differs from the
         tokens. Raises as :meth:`search` does, before the first event.
         """
-        question, checked = self._checked(question), self._checked_filter(filter)
+        question, checked = self.checked_question(question), self._checked_filter(filter)
         return self.services.chain.stream(question, history=tuple(history), filter=checked)
 
     def as_retriever(self, *, k: int | None = None, filter: SearchFilter | None = None) -> BaseRetriever:
@@ -156,6 +161,7 @@ class KnowledgeBase:
         *paths: str | Path,
         collection: str = DEFAULT_COLLECTION,
         sync: bool = False,
+        anew: bool = False,
         format: Literal["files", "passages"] = "files",
         on_event: Callable[[IngestEvent], None] | None = None,
         stop: threading.Event | None = None,
@@ -166,6 +172,7 @@ class KnowledgeBase:
             paths: Files and folders.
             collection: Where to; made when it is not there.
             sync: Remove sources of these folders that are gone.
+            anew: Read files again that have not changed.
             format: "passages" reads each file as lines of {"id", "title", "text"}, each its own source.
             on_event: Called with the pipeline's ``Progress`` and ``FileDone`` events, in the calling thread.
             stop: Set it to end the ingest within about a second.
@@ -178,7 +185,7 @@ class KnowledgeBase:
 
         with self._pipeline() as pipeline:
             if format == "files":
-                return pipeline.ingest(paths, collection=collection, sync=sync, on_event=on_event, stop=stop)
+                return pipeline.ingest(paths, collection=collection, sync=sync, anew=anew, on_event=on_event, stop=stop)
             reports = [
                 ingest_passages(pipeline, path, collection=collection, sync=sync, on_event=on_event, stop=stop)
                 for path in paths
@@ -215,9 +222,26 @@ class KnowledgeBase:
             store.delete(source.path, collection=source.collection)
         return source
 
-    def verify(self) -> list[Problem]:
-        """Return what is wrong with the store; nothing when it is sound."""
-        return self.services.store.verify()
+    def delete_collection(self, name: str) -> list[StoredSource]:
+        """Delete a collection with its sources, which are returned; they are invisible at once.
+
+        Raises:
+            UnknownCollection: There is no such collection.
+            StoreLocked: Another process writes.
+        """
+        sources = self.documents(collection=name)
+        with self._writer(patience_seconds=_PATIENCE_SECONDS) as store:
+            store.delete_collection(name)
+        return sources
+
+    def forget_failures(self, paths: Sequence[str], *, collection: str) -> None:
+        """Forget files that could not be read; raises StoreLocked as :meth:`delete` does."""
+        with self._writer(patience_seconds=_PATIENCE_SECONDS) as store:
+            store.forget_failures(paths, collection=collection)
+
+    def verify(self, *, on_progress: OnProgress | None = None) -> list[Problem]:
+        """Return what is wrong with the store, nothing when it is sound; told of (sources seen, all sources)."""
+        return self.services.store.verify(on_progress=on_progress)
 
     def rebuild(self) -> int:
         """Build the search indexes again from the store, without embedding; return the number of chunks."""
@@ -235,8 +259,10 @@ class KnowledgeBase:
 
         embedder = self.services.embedder
         with self._writer() as store:
-            exclude = [self.settings.data_dir.resolve() / name for name in ("models", "citadel.db")]
-            yield Pipeline(store, embedder, self.settings.ingest, exclude=exclude)
+            exclude = [
+                self.settings.data_dir.resolve() / name for name in ("models", "citadel.db", "people.db", "evaluations")
+            ]
+            yield Pipeline(store, embedder, self.settings.ingest, exclude=exclude, pace=self.pace)
 
     @contextmanager
     def _writer(self, *, patience_seconds: float = -1) -> Iterator[Store]:
@@ -250,7 +276,13 @@ class KnowledgeBase:
 
     # --- checking input --------------------------------------------------------------------------------------------
 
-    def _checked(self, question: str) -> str:
+    def checked_question(self, question: str) -> str:
+        """Return a question without the white space around it.
+
+        Raises:
+            EmptyQuestion: It has no words.
+            QuestionTooLong: It is longer than ``answer.max_question_chars``.
+        """
         question = question.strip()
         if not any(character.isalnum() for character in question):
             raise EmptyQuestion("the question has no words", remedy="Type what you want to know")
@@ -264,8 +296,10 @@ class KnowledgeBase:
 
     def _checked_filter(self, filter: SearchFilter | None) -> SearchFilter:
         filter = filter or SearchFilter()
+        known = set(self.collections()) if filter.collections else set()
         for name in filter.collections:
-            self._known_collection(name)
+            if name not in known:
+                self._known_collection(name)
         return filter
 
     def _known_collection(self, name: str) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, Field
 
 from core.records import Answer, place_of
 
-if TYPE_CHECKING:
-    from app.knowledge_base import KnowledgeBase
+
+class Asks(Protocol):
+    """What the tool needs of a knowledge base."""
+
+    def ask(self, question: str) -> Answer:
+        """Answer a question from the documents."""
 
 
 class _Question(BaseModel):
     question: str = Field(description="A complete question in English or Chinese")
 
 
-def ask_tool(kb: KnowledgeBase) -> BaseTool:
+def ask_tool(kb: Asks) -> BaseTool:
     """Return a tool that answers from the documents; its artifact is the :class:`Answer`."""
 
     def run(question: str) -> tuple[str, Answer]:

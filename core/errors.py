@@ -5,6 +5,9 @@ CitadelError
 ├── UsageError              the question, setting or command is wrong
 │   ├── UnknownSetting, InvalidSetting, UnknownCollection, UnknownSource
 │   ├── EmptyQuestion, QuestionTooLong, MissingPath, PortInUse, MalformedInput, EmptySplit
+│   ├── SignInNeeded, SignInFailed, Throttled (TooManyWaiting, TooBusy), NotAllowed, InvitationSpent, WeakPassword
+│   ├── NameTaken, LastAdmin, UnknownPerson, UnknownConversation, UnknownEvaluation, UnknownTrial, AlreadyRunning
+│   ├── UnknownFolder
 ├── DocumentError           one file is at fault; the others go on
 │   ├── EmptyFile, UnreadableFile, FileVanished, FileChanged, NotRegularFile, LinkOutside
 │   ├── UnsupportedType, WrongExtension, NeedsLibreOffice
@@ -130,6 +133,116 @@ class EmptySplit(UsageError):
     """A part of the data that should hold records holds none."""
 
     code = "empty_split"
+
+
+class SignInNeeded(UsageError):
+    """Nobody is signed in, or no longer."""
+
+    code, http_status = "sign_in_needed", 401
+
+
+class SignInFailed(UsageError):
+    """The name and the password do not belong together; which of them is wrong is not said."""
+
+    code, http_status = "sign_in_failed", 401
+
+
+class Throttled(UsageError):
+    """Too much was tried too fast.
+
+    Args:
+        what: As for every error.
+        where: As for every error.
+        remedy: As for every error.
+        retry_after_seconds: How long to wait before the next try.
+    """
+
+    code, http_status = "throttled", 429
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", retry_after_seconds: float = 0.0) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"retry_after_seconds": self.retry_after_seconds})
+
+
+class TooManyWaiting(Throttled):
+    """The person has as many questions in line as one may have."""
+
+    code = "too_many_waiting"
+
+
+class TooBusy(Throttled):
+    """The line is full, whoever asks."""
+
+    code, http_status = "too_busy", 503
+
+
+class NotAllowed(UsageError):
+    """The person may see this and may not do that with it."""
+
+    code, http_status = "not_allowed", 403
+
+
+class InvitationSpent(UsageError):
+    """The invitation was used, has expired, was withdrawn or never was one."""
+
+    code, http_status = "invitation_spent", 410
+
+
+class WeakPassword(UsageError):
+    """The password is too short or too easily guessed."""
+
+    code = "weak_password"
+
+
+class NameTaken(UsageError):
+    """Another person, group or collection has this name."""
+
+    code, http_status = "name_taken", 409
+
+
+class LastAdmin(UsageError):
+    """Nobody would be left who can administer."""
+
+    code, http_status = "last_admin", 409
+
+
+class UnknownPerson(UsageError):
+    """There is no such person, group, session or invitation."""
+
+    code, http_status = "unknown_person", 404
+
+
+class UnknownConversation(UsageError):
+    """The person has no such conversation or turn."""
+
+    code, http_status = "unknown_conversation", 404
+
+
+class UnknownEvaluation(UsageError):
+    """No run of an evaluation has this number."""
+
+    code, http_status = "unknown_evaluation", 404
+
+
+class UnknownTrial(UsageError):
+    """The person has no such trial to look at or to rate."""
+
+    code, http_status = "unknown_trial", 404
+
+
+class UnknownFolder(UsageError):
+    """No followed folder has this id."""
+
+    code, http_status = "unknown_folder", 404
+
+
+class AlreadyRunning(UsageError):
+    """What is to be started runs already, and only one may."""
+
+    code, http_status = "already_running", 409
 
 
 class DocumentError(CitadelError):

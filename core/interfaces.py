@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Protocol
 
 import numpy as np
@@ -61,6 +62,20 @@ class StoredSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFailure:
+    """A file that could not be ingested when it was last tried, at ``at`` seconds since the epoch.
+
+    ``code`` and ``error`` are those of its report; ``location`` is its absolute path, "" where it has none.
+    """
+
+    path: str
+    location: str
+    code: str
+    error: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ingestible:
     """A document ready to be stored: its chunks and their vectors, float32 (len(chunks), dimension).
 
@@ -91,6 +106,35 @@ class DocumentStore(Protocol):
 
     def delete(self, path: str, *, collection: str) -> bool:
         """Delete a source, at once invisible everywhere; False when there was none."""
+
+    def failures(self, *, collection: str) -> Mapping[str, StoredFailure]:
+        """Return the files of a collection that failed when they were last tried, by path."""
+
+    def note_failures(self, failures: Sequence[StoredFailure], *, collection: str) -> None:
+        """Keep what failed until :meth:`put` stores the path, or :meth:`delete` or this collection's end takes it."""
+
+    def forget_failures(self, paths: Sequence[str], *, collection: str) -> None:
+        """Forget what failed and is mended, or gone."""
+
+
+class Pace(Protocol):
+    """What long work asks before each of its steps, so that short work is not kept waiting."""
+
+    @property
+    def hurried(self) -> bool:
+        """Whether work is to be done in small steps."""
+
+    def pause(self, stop: Event) -> None:
+        """Return when the next step may be done, or when ``stop`` is set."""
+
+
+class FullSpeed:
+    """A :class:`Pace` that never waits."""
+
+    hurried = False
+
+    def pause(self, stop: Event) -> None:
+        """Return at once."""
 
 
 def source_id(*, collection: str, path: str, sha256: str) -> str:

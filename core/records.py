@@ -324,7 +324,7 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A piece of the answer as it is written."""
+    """A piece of the answer as it is written; "" while the model reads its prompt, so that it can be stopped there."""
 
     text: str
 

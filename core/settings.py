@@ -125,6 +125,21 @@ class ServeSettings(_Group):
     port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0: any free one")
     language: Literal["auto", "en", "zh"] = Field("auto", description="language of the pages; auto: the browser's")
     max_upload_mb: int = Field(200, ge=1, description="largest upload, in MiB")
+    answers_at_once: int = Field(0, ge=0, le=64, description="answers written at once; 0: one for two cores, at most 4")
+    waiting: int = Field(64, ge=1, le=10_000, description="questions that may wait in line, of all people")
+    waiting_per_person: int = Field(3, ge=1, le=100, description="questions that may wait of one person")
+    idle_stop_seconds: float = Field(
+        0.5, ge=0, le=3600, description="seconds without anybody watching until an answer is stopped; 0: never"
+    )
+    sign_in: Literal["required", "none"] = Field(
+        "required", description="none: whoever reaches it administers it; on an address of this machine alone"
+    )
+    session_days: int = Field(90, ge=1, le=3650, description="longest time one stays signed in, in days")
+    session_idle_days: int = Field(14, ge=1, le=3650, description="days without a visit until one is signed out")
+    folder_minutes: float = Field(5, ge=0.1, le=10_080, description="minutes from one look at a folder to the next")
+    folder_roots: tuple[str, ...] = Field(
+        (), description="where more than this machine reaches it: folders below which administrators may follow some"
+    )
 
 
 class Settings(_Group):
@@ -156,9 +171,7 @@ class LoadedSettings(BaseModel):
         """Return (name, value, origin, description) of every setting; secrets are masked."""
         rows = []
         for name, field in setting_fields().items():
-            value: Any = self.settings
-            for part in name.split("."):
-                value = getattr(value, part)
+            value = value_of(self.settings, name)
             secret = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
             shown = "***" if secret and value else _show(value)
             rows.append((name, shown, self.origins.get(name, "default"), field.description or ""))
@@ -222,6 +235,32 @@ def load_settings(
     if data_dir is not None:
         put("data_dir", str(data_dir), "command line")
     return LoadedSettings(settings=_build(values, origins), origins=origins)
+
+
+def changed(settings: Settings, overrides: Sequence[str]) -> Settings:
+    """Return the settings with some of them changed, each given as ``"group.field=value"``.
+
+    Raises:
+        UnknownSetting: A name is not a setting; the nearest one is named.
+        InvalidSetting: A value is not of its setting's type or range.
+    """
+    values = {name: value_of(settings, name) for name in setting_fields()}
+    origins: dict[str, str] = {}
+    for override in overrides:
+        name, equals, value = (part.strip() for part in override.partition("="))
+        if not equals:
+            raise InvalidSetting("needs the form group.field=value", where=override)
+        values[_known(name, name)] = value
+        origins[name] = "changed"
+    return _build(values, origins)
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """Return the value of a setting by its dotted name."""
+    value: Any = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
 
 
 def _from_file(config_file: Path | None) -> list[tuple[str, Any]]:

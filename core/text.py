@@ -137,6 +137,11 @@ def _simplified() -> dict[int, str]:
     return {point: simple for point, simple in pairs if simple != chr(point)}
 
 
+def search_key(text: str) -> str:
+    """Return ``text`` so that a plain substring search ignores case, width, accents and traditional forms."""
+    return _folded(text).casefold()
+
+
 def _word_terms(word: str) -> Iterator[str]:
     yield _stem(_THOUSANDS.sub("", word.lower()))
     parts = () if _NUMBER.fullmatch(word) else _CAMEL.findall(word)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from indexes.rows import StoredChunk, chunk_fault
 from indexes.sparse import term_row
 
 _NORM_TOLERANCE = 1e-2
+OnProgress = Callable[[int, int], None]
+"""Called with the number of sources that were looked at, and of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +29,11 @@ class Problem:
     what: str
 
 
-def problems(connection: apsw.Connection, *, data_dir: Path) -> list[Problem]:
+def problems(connection: apsw.Connection, *, data_dir: Path, on_progress: OnProgress | None = None) -> list[Problem]:
     """Return every problem of the database and its index files; run it in a reading transaction."""
     return [
         *_database_problems(connection),
-        *_source_problems(connection),
+        *_source_problems(connection, on_progress=on_progress),
         *_index_problems(connection, data_dir=data_dir),
     ]
 
@@ -51,14 +53,16 @@ def _database_problems(connection: apsw.Connection) -> Iterator[Problem]:
         yield Problem(where="texts", what=f"{textless} sources have no text")
 
 
-def _source_problems(connection: apsw.Connection) -> Iterator[Problem]:
+def _source_problems(connection: apsw.Connection, *, on_progress: OnProgress | None) -> Iterator[Problem]:
     dimension = int(connection.execute("SELECT value FROM meta WHERE key = 'dimension'").get)
     query = (
         "SELECT s.id, s.source_id, s.path, s.n_chunks, t.text FROM sources AS s JOIN texts AS t ON t.source = s.id "
         "ORDER BY s.id"
     )
     sources: list[Any] = connection.execute(query).fetchall()
-    for row, source_id, raw_path, n_chunks, blob in sources:
+    for done, (row, source_id, raw_path, n_chunks, blob) in enumerate(sources):
+        if on_progress:
+            on_progress(done, len(sources))
         path = from_sql(raw_path)
         try:
             text = rows.unpack_text(blob)

@@ -12,12 +12,13 @@ from typing import Any
 import apsw
 
 from core.errors import EmbedderMismatch, UnknownCollection, UnknownSource
-from core.interfaces import StoredSource
+from core.interfaces import StoredFailure, StoredSource
 from core.records import Chunk, SearchFilter
 from core.tables import nearest
-from indexes import generations, rows
+from indexes import generations, listing, rows
 from indexes.database import connect, from_sql, mapped, to_sql, transaction
 from indexes.generations import Generation
+from indexes.listing import Listed
 from indexes.rows import StoredChunk
 from indexes.schema import DATABASE
 from indexes.segments import ChunkRow
@@ -25,11 +26,13 @@ from indexes.segments import ChunkRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A named set of sources."""
+    """A named set of sources; ``n_failures`` files could not be read when they were last tried."""
 
     name: str
     n_sources: int
     n_chunks: int
+    size_bytes: int
+    n_failures: int
     created: float
 
 
@@ -82,21 +85,44 @@ class StoreReader:
 
     def collections(self) -> list[Collection]:
         """Return the collections by name."""
-        query = (
-            "SELECT c.name, count(s.id), coalesce(sum(s.n_chunks), 0), c.created FROM collections AS c "
-            "LEFT JOIN sources AS s ON s.collection = c.id GROUP BY c.id ORDER BY c.name"
-        )
         with mapped(self._path):
             return [
-                Collection(name=from_sql(name), n_sources=n_sources, n_chunks=n_chunks, created=created)
-                for name, n_sources, n_chunks, created in self._reader().execute(query)
+                Collection(
+                    name=from_sql(name),
+                    n_sources=n_sources,
+                    n_chunks=n_chunks,
+                    size_bytes=size_bytes,
+                    n_failures=n_failures,
+                    created=created,
+                )
+                for name, n_sources, n_chunks, size_bytes, n_failures, created in self._reader().execute(listing.SUMS)
             ]
+
+    def collection_names(self) -> list[str]:
+        """Return the names of the collections, in alphabetical order; cheaper than :meth:`collections`."""
+        with mapped(self._path):
+            return sorted(from_sql(name) for (name,) in self._reader().execute("SELECT name FROM collections"))
 
     def sources(self, *, collection: str) -> dict[str, StoredSource]:
         """Return the sources of a collection by path; none for a collection that is not there."""
         with mapped(self._path):
             found = rows.read_sources(self._reader(), "WHERE c.name = ?", (to_sql(collection),))
         return {source.path: source for source in found}
+
+    def list_sources(self, wanted: Listed, *, limit: int, offset: int = 0) -> list[StoredSource]:
+        """Return a part of a collection's sources, in the order that is wanted."""
+        with mapped(self._path):
+            return listing.read_list(self._reader(), wanted, limit=limit, offset=offset)
+
+    def count_sources(self, wanted: Listed) -> int:
+        """Return how many sources :meth:`list_sources` has in all."""
+        with mapped(self._path):
+            return listing.count(self._reader(), wanted)
+
+    def failures(self, *, collection: str, limit: int = -1, offset: int = 0) -> dict[str, StoredFailure]:
+        """Return the files of a collection that failed when they were last tried, by path, or a part of them."""
+        with mapped(self._path):
+            return listing.read_failures(self._reader(), collection, limit=limit, offset=offset)
 
     def source_by_path(self, path: str, *, collection: str) -> StoredSource:
         """Return a source.
@@ -144,6 +170,11 @@ class StoreReader:
             found = rows.read_chunks(self._reader(), "WHERE s.source_id = ?", (source_id,))
         return sorted((stored.chunk for stored in found), key=lambda chunk: chunk.locator.start)
 
+    def list_chunks(self, source_id: str, *, limit: int, offset: int = 0) -> list[Chunk]:
+        """Return a part of a source's chunks in reading order; none when there is no such source."""
+        with mapped(self._path):
+            return listing.read_chunk_list(self._reader(), source_id, limit=limit, offset=offset)
+
     def chunk_rows(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Return chunks by row id, without those that were deleted."""
         marks = ", ".join("?" * len(ids))
@@ -169,7 +200,7 @@ class StoreReader:
         """
         if not names:
             return
-        known = [collection.name for collection in self.collections()]
+        known = self.collection_names()
         for name in names:
             if name not in known:
                 near = nearest(name, known)

@@ -50,9 +50,11 @@ class StoredChunk:
     media_type: str
 
 
-def read_sources(connection: apsw.Connection, where: str = "", bindings: Sequence[Any] = ()) -> list[StoredSource]:
-    """Return sources by collection and path."""
-    rows = connection.execute(f"{_SOURCE} {where} ORDER BY c.name, s.path", tuple(bindings))
+def read_sources(
+    connection: apsw.Connection, where: str = "", bindings: Sequence[Any] = (), *, order: str = "c.name, s.path"
+) -> list[StoredSource]:
+    """Return sources, by collection and path unless ``order`` (which may end in a LIMIT) says otherwise."""
+    rows = connection.execute(f"{_SOURCE} {where} ORDER BY {order}", tuple(bindings))
     return [
         StoredSource(
             source_id=row[0],
@@ -74,8 +76,10 @@ def read_sources(connection: apsw.Connection, where: str = "", bindings: Sequenc
     ]
 
 
-def read_chunks(connection: apsw.Connection, where: str, bindings: Sequence[Any]) -> list[StoredChunk]:
-    """Return chunks in the order of their rows."""
+def read_chunks(
+    connection: apsw.Connection, where: str, bindings: Sequence[Any], *, order: str = "k.id"
+) -> list[StoredChunk]:
+    """Return chunks in the order of their rows, unless ``order`` (which may end in a LIMIT) says otherwise."""
     return [
         StoredChunk(
             row=row[0],
@@ -93,7 +97,7 @@ def read_chunks(connection: apsw.Connection, where: str, bindings: Sequence[Any]
             collection=from_sql(row[10]),
             media_type=row[11],
         )
-        for row in connection.execute(f"{_CHUNK} {where} ORDER BY k.id", tuple(bindings))
+        for row in connection.execute(f"{_CHUNK} {where} ORDER BY {order}", tuple(bindings))
     ]
 
 

@@ -1,8 +1,9 @@
 """The tables, as an ordered list of steps: a database says how many it has taken, and takes the rest when opened.
 
 Truth is ``sources`` with their ``texts`` and ``chunks``; ``vectors`` and ``fulltext`` belong to a chunk each and are
-stored with it in one transaction. ``changes`` in ``meta`` counts the commits that a search must notice; ``removals``
-says which chunks each of them took away; ``epoch`` counts rewrites after which nothing read earlier holds.
+stored with it in one transaction. ``failures`` are files that could not be read when they were last tried. ``changes``
+in ``meta`` counts the commits that a search must notice; ``removals`` says which chunks each of them took away;
+``epoch`` counts rewrites after which nothing read earlier holds.
 Chunk ids are AUTOINCREMENT: never reused, so that a row of an old index can never name a new chunk.
 """
 
@@ -92,8 +93,23 @@ CREATE TABLE generations (
 ) STRICT;
 """
 
+_LISTS = """
+CREATE INDEX sources_by_size ON sources (collection, size_bytes, n_chunks);
+CREATE INDEX sources_by_time ON sources (collection, ingested);
+CREATE INDEX sources_by_chunks ON sources (collection, n_chunks);
+CREATE TABLE failures (
+    collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    path ANY NOT NULL,
+    location ANY NOT NULL,
+    code TEXT NOT NULL,
+    error ANY NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (collection, path)
+) STRICT, WITHOUT ROWID;
+"""
+
 # Append only: a step that has been released is never edited.
-MIGRATIONS: tuple[str, ...] = (_DOCUMENTS,)
+MIGRATIONS: tuple[str, ...] = (_DOCUMENTS, _LISTS)
 
 _WAIT_SECONDS = 10.0
 

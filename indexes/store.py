@@ -17,9 +17,9 @@ from types import TracebackType
 import apsw
 
 from core.errors import DiskFull, EmbedderMismatch, StoreError, StoreLocked
-from core.interfaces import Ingestible
+from core.interfaces import Ingestible, StoredFailure
 from indexes import generations, rows
-from indexes.checking import Problem, problems
+from indexes.checking import OnProgress, Problem, problems
 from indexes.database import connect, from_sql, mapped, to_sql, transaction
 from indexes.lock import WriterLock
 from indexes.reading import StoreReader, embedder_mismatch, read_state
@@ -30,6 +30,7 @@ from indexes.segments import Segment
 REPLAYED_CHUNKS = 4096
 REPLAYED_SHARE = 0.25
 _KEPT_GENERATIONS = 2  # the one before stays for readers that are loading it
+_FORGET_FAILURE = "DELETE FROM failures WHERE collection = ? AND path = ?"
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +161,25 @@ class Store(StoreReader):
             row = connection.execute("SELECT id FROM collections WHERE name = ?", (to_sql(collection),)).get
             return row is not None and _remove(connection, collection_row=row, path=path)
 
+    def note_failures(self, failures: Sequence[StoredFailure], *, collection: str) -> None:
+        """Keep what failed, instead of what was kept of the same paths; the collection is made when it is not there."""
+        if not failures:
+            return
+        with self._change() as connection:
+            row = _collection_row(connection, collection)
+            connection.executemany(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)",
+                ((row, to_sql(f.path), to_sql(f.location), f.code, to_sql(f.error), f.at) for f in failures),
+            )
+
+    def forget_failures(self, paths: Sequence[str], *, collection: str) -> None:
+        """Forget what failed and is mended, or gone."""
+        if not paths:
+            return
+        with self._change() as connection:
+            row = _collection_row(connection, collection)
+            connection.executemany(_FORGET_FAILURE, ((row, to_sql(path)) for path in paths))
+
     def delete_collection(self, name: str) -> bool:
         """Delete a collection with all its sources; False when there was none."""
         with self._change() as connection:
@@ -203,10 +223,10 @@ class Store(StoreReader):
                 raise StoreLocked("a search is running", where=self._path.name, remedy="Purge again when it has ended")
             self._index()
 
-    def verify(self) -> list[Problem]:
+    def verify(self, *, on_progress: OnProgress | None = None) -> list[Problem]:
         """Return what is wrong with the stored rows and index files, each with where; empty when all is well."""
         with self._reading() as connection:
-            return problems(connection, data_dir=self.data_dir)
+            return problems(connection, data_dir=self.data_dir, on_progress=on_progress)
 
     # Index files
 
@@ -277,6 +297,7 @@ def _collection_row(connection: apsw.Connection, name: str) -> int:
 
 
 def _remove(connection: apsw.Connection, *, collection_row: int, path: str) -> bool:
+    connection.execute(_FORGET_FAILURE, (collection_row, to_sql(path)))
     row = connection.execute(
         "SELECT id FROM sources WHERE collection = ? AND path = ?", (collection_row, to_sql(path))
     ).get

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.interfaces import DocumentStore, Ingestible, PassageEmbedder, Vectors, source_id
+from core.interfaces import DocumentStore, Ingestible, Pace, PassageEmbedder, Vectors, source_id
 from core.records import Chunk, Document
 from core.settings import IngestSettings
 from ingest.chunking import split
@@ -57,6 +57,7 @@ class Batches:
         settings: How to cut.
         collection: Where to in the store.
         recipe: What to remember with each source.
+        pace: Says whether batches are to be small.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Batches:
         settings: IngestSettings,
         collection: str,
         recipe: str,
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._store, self._embedder, self._settings = store, embedder, settings
         self._collection, self._recipe = collection, recipe
         self._waiting: list[_Waiting] = []
@@ -145,5 +148,6 @@ class Batches:
             document, i = places[start]
             n_fitting = _BATCH_TOKENS // max(1, document.chunks[i].n_tokens)
             n_rows = max(_BATCH_STEP, min(_BATCH_CHUNKS, n_fitting // _BATCH_STEP * _BATCH_STEP))
+            n_rows = _BATCH_STEP if self._pace.hurried else n_rows
             yield places[start : start + n_rows]
             start += n_rows

@@ -77,6 +77,7 @@ def ingest_passages(
         recipe=f"passages-{RECIPE_VERSION} {pipeline.cutting}",
         on_event=on_event,
         stop=stop,
+        pace=pipeline.pace,
     )
     location = os.path.realpath(file)
     try:
@@ -129,7 +130,7 @@ def _ingest_lines(run: Run, path: Path, location: str) -> set[str]:
             return seen
         if isinstance(one, FileFailure):
             run.found()
-            run.fail(one.path, one.error)
+            run.fail(one.path, one.error, location=one.location)
             continue
         seen.add(one.id)
         source = _source(one, location=location, modified=status.st_mtime)

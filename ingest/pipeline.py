@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from core.interfaces import DocumentStore, PassageEmbedder
+from core.interfaces import DocumentStore, FullSpeed, Pace, PassageEmbedder
 from core.records import SourceFile
 from core.settings import IngestSettings
 from ingest.builder import ParseOptions
@@ -42,6 +42,7 @@ class Pipeline:
         settings: How to read and cut.
         exclude: Folders that are never ingested, such as the data directory.
         parser: ``module:function`` that parser processes parse with.
+        pace: What cutting and embedding keep to; None: full speed.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class Pipeline:
         *,
         exclude: Sequence[str | os.PathLike[str]] = (),
         parser: str = PARSER,
+        pace: Pace | None = None,
     ) -> None:
         self.store, self.embedder, self.settings = store, embedder, settings
-        self.exclude, self.parser = tuple(exclude), parser
+        self.exclude, self.parser, self.pace = tuple(exclude), parser, pace or FullSpeed()
 
     @property
     def recipe(self) -> str:
@@ -73,6 +75,7 @@ class Pipeline:
         *,
         collection: str,
         sync: bool = False,
+        anew: bool = False,
         on_event: OnEvent | None = None,
         stop: threading.Event | None = None,
     ) -> IngestReport:
@@ -82,6 +85,7 @@ class Pipeline:
             roots: Files and folders.
             collection: Where to; made when it is not there.
             sync: Remove the sources of these folders that are gone, unless the folder itself is.
+            anew: Read files again that have not changed.
             on_event: Called with ``Progress`` and ``FileDone`` in this thread; what it raises ends the ingest.
             stop: Set it to end the ingest within about a second.
 
@@ -90,8 +94,11 @@ class Pipeline:
             StoreError: The store fails otherwise than by a full disk, which is reported.
             ModelError: The embedder fails.
         """
-        run = _FileRun(self, [Path(root) for root in roots], collection=collection, on_event=on_event, stop=stop)
+        places = [Path(root) for root in roots]
+        run = _FileRun(self, places, collection=collection, anew=anew, on_event=on_event, stop=stop)
         run.work()
+        if not run.halted:
+            run.forget_gone_failures()
         if sync and not run.halted:
             run.remove_gone()
         return run.finished()
@@ -115,6 +122,7 @@ class _FileRun(Run):
         roots: Sequence[Path],
         *,
         collection: str,
+        anew: bool,
         on_event: OnEvent | None,
         stop: threading.Event | None,
     ) -> None:
@@ -126,8 +134,9 @@ class _FileRun(Run):
             recipe=pipeline.recipe,
             on_event=on_event,
             stop=stop,
+            pace=pipeline.pace,
         )
-        self._pipeline, self._roots = pipeline, roots
+        self._pipeline, self._roots, self._anew = pipeline, roots, anew
         self._found: queue.SimpleQueue[SourceFile | FileFailure] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._seen: set[str] = set()
@@ -154,7 +163,7 @@ class _FileRun(Run):
             self._roots,
             ignore=self.settings.ignore,
             max_file_bytes=self.settings.max_file_mb * _MIB,
-            known=Known(self.stored, recipe=self.recipe),
+            known=Known(self.stored, recipe="" if self._anew else self.recipe),
             exclude=self._pipeline.exclude,
         )
         for one in found:
@@ -184,10 +193,10 @@ class _FileRun(Run):
             if isinstance(found, FileFailure):
                 self.found()
                 self._out_of_sight.append(storable_name(found.location))
-                self.fail(found.path, found.error)
+                self.fail(found.path, found.error, location=found.location)
                 continue
             self.found(size_bytes=found.size_bytes)
-            if self.is_unchanged(found):
+            if not self._anew and self.is_unchanged(found):
                 self.keep(found, location=storable_name(found.location))
             else:
                 self.open(found)
@@ -201,11 +210,25 @@ class _FileRun(Run):
 
     def remove_gone(self) -> None:
         """Remove the sources under folders that are there, of which nothing was seen."""
-        folders = [storable_name(os.path.realpath(root)) for root in self._roots if root.is_dir()]
+        folders = self._places(folders_only=True)
         for source in list(self.stored.values()):
             if source.path in self._seen or is_passage_recipe(source.recipe):
                 continue
-            # A folder that could not be listed says nothing of what is in it.
-            hidden = any(is_inside(source.location, place) for place in self._out_of_sight)
-            if not hidden and any(is_inside(source.location, folder) for folder in folders):
+            if self._in_sight(source.location, folders):
                 self.remove(source)
+
+    def forget_gone_failures(self) -> None:
+        """Forget what failed before and was not met again where it was."""
+        places = self._places(folders_only=False)
+        for failure in self.failed_before.values():
+            if failure.path not in self._seen and self._in_sight(failure.location, places):
+                self.forget_failure(failure.path)
+
+    def _places(self, *, folders_only: bool) -> list[str]:
+        roots = (root for root in self._roots if not folders_only or root.is_dir())
+        return [storable_name(os.path.realpath(root)) for root in roots]
+
+    def _in_sight(self, location: str, places: Sequence[str]) -> bool:
+        """Return whether a file was looked for: a folder that could not be listed says nothing of what is in it."""
+        hidden = any(is_inside(location, place) for place in self._out_of_sight)
+        return not hidden and any(is_inside(location, place) for place in places)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 from core.errors import CitadelError, DiskFull
-from core.interfaces import DocumentStore, PassageEmbedder, StoredSource
+from core.interfaces import DocumentStore, Pace, PassageEmbedder, StoredFailure, StoredSource
 from core.records import Document, SourceFile
 from core.settings import IngestSettings
 from ingest.batches import Batches
 from ingest.reports import FileDone, FileReport, IngestEvent, IngestReport, Progress, Status
+from ingest.storable import storable_name
 
 OnEvent = Callable[[IngestEvent], None]
 
@@ -29,6 +31,7 @@ class Run:
         recipe: Names how this ingest reads, cuts and embeds.
         on_event: Called in this thread; what it raises ends the ingest, and what was stored stays.
         stop: Set it to end the ingest within about a second.
+        pace: Asked before each document is cut and after each batch was embedded.
     """
 
     def __init__(
@@ -41,14 +44,18 @@ class Run:
         recipe: str,
         on_event: OnEvent | None,
         stop: threading.Event | None,
+        pace: Pace,
     ) -> None:
         self.store, self.settings, self.collection, self.recipe = store, settings, collection, recipe
-        self.stop = stop or threading.Event()
+        self.stop, self.pace = stop or threading.Event(), pace
         self.scanned = False
         self._on_event = on_event or (lambda event: None)
         store.use_embedder(fingerprint=embedder.fingerprint, dimension=embedder.dimension)
         self.stored: Mapping[str, StoredSource] = store.sources(collection=collection)
-        self.batches = Batches(store, embedder, settings=settings, collection=collection, recipe=recipe)
+        self.batches = Batches(store, embedder, settings=settings, collection=collection, recipe=recipe, pace=pace)
+        self.failed_before: Mapping[str, StoredFailure] = store.failures(collection=collection)
+        self._failed: list[StoredFailure] = []
+        self._mended: list[str] = []
         self._reports: list[FileReport] = []
         self._open: dict[str, SourceFile] = {}
         self._error: CitadelError | None = None
@@ -79,19 +86,35 @@ class Run:
         self._on_event(FileDone(report=report))
         self.tick()
 
-    def fail(self, path: str, error: CitadelError, *, source: SourceFile | None = None, seconds: float = 0.0) -> None:
+    def fail(
+        self,
+        path: str,
+        error: CitadelError,
+        *,
+        source: SourceFile | None = None,
+        location: str = "",
+        seconds: float = 0.0,
+    ) -> None:
         """Report a file that failed; what was stored of it before stays, and the report says so."""
         notes = ("the version that was stored before stays",) if path in self.stored else ()
         size_bytes, media_type = (source.size_bytes, source.media_type) if source else (0, "")
-        self.report(
-            FileReport.failure(path, error, notes=notes, seconds=seconds, size_bytes=size_bytes, media_type=media_type)
+        report = FileReport.failure(
+            path, error, notes=notes, seconds=seconds, size_bytes=size_bytes, media_type=media_type
         )
+        where = storable_name(source.location if source else location)
+        if not os.path.isabs(path):  # what was asked for is not there: whoever asked is told, and nobody else
+            self._failed.append(
+                StoredFailure(path=path, location=where, code=report.error_code, error=report.error, at=time.time())
+            )
+        self.report(report)
 
     def keep(self, source: SourceFile, *, location: str) -> None:
         """Report an unchanged file, and note where and how it was seen."""
         stored = self.stored[source.path]
         if (stored.location, stored.modified) != (location, source.modified):
             self.store.refresh(source.path, collection=self.collection, location=location, modified=source.modified)
+        if source.path in self.failed_before:
+            self._mended.append(source.path)
         self.report(
             FileReport(
                 path=source.path,
@@ -109,6 +132,7 @@ class Run:
 
     def add(self, document: Document, *, seconds: float = 0.0, label: str | None = None) -> None:
         """Cut a document and let it wait to be stored; store what waits when it is enough."""
+        self.pace.pause(self.stop)
         status: Status = "replaced" if document.source.path in self.stored else "added"
         self._chunks_cut += self.batches.add(document, status=status, seconds=seconds, label=label)
         self._bytes_cut += document.source.size_bytes
@@ -141,8 +165,13 @@ class Run:
         if self.store.delete(source.path, collection=self.collection):
             self.report(FileReport(path=source.path, status="removed", media_type=source.media_type))
 
+    def forget_failure(self, path: str) -> None:
+        """Forget what failed before and is gone."""
+        self._mended.append(path)
+
     def finished(self) -> IngestReport:
         """Return the whole report."""
+        self._keep_failures()
         self.tick(now=True)
         return IngestReport(
             files=tuple(self._reports),
@@ -157,11 +186,22 @@ class Run:
         if not now and at - self._last_progress < _PROGRESS_SECONDS:
             return
         self._last_progress = at
+        self._keep_failures()
         self._on_event(self._progress(at - self._started))
+
+    def _keep_failures(self) -> None:
+        """Write down what failed, a few times a second at most: each write waits for the disk."""
+        failed, mended, self._failed, self._mended = self._failed, self._mended, [], []
+        try:
+            self.store.forget_failures(mended, collection=self.collection)
+            self.store.note_failures(failed, collection=self.collection)
+        except DiskFull as error:
+            self._error = self._error or error
 
     def _embedded(self, n_chunks: int) -> bool:
         self._chunks_done += n_chunks
         self.tick()
+        self.pace.pause(self.stop)
         return not self.halted
 
     def _progress(self, elapsed: float) -> Progress:

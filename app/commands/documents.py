@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from app.knowledge_base import KnowledgeBase
+from app.people.database import DATABASE, People
 from core.errors import UsageError, printable
 from core.settings import LoadedSettings
 from ingest.reports import FileDone, FileReport, IngestEvent, IngestReport, format_line, format_progress, format_report
@@ -60,9 +61,12 @@ def rebuild(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
 
 
 def purge(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
-    """Scrub deleted documents from the disk."""
+    """Scrub deleted documents and conversations from the disk."""
     with KnowledgeBase.open(settings=loaded.settings) as kb:
         kb.purge()
+    if (loaded.settings.data_dir / DATABASE).exists():
+        with People.open(loaded.settings.data_dir) as people:
+            people.scrub(whole=True)
     print("purged")
     return 0
 

@@ -13,5 +13,6 @@ def serve(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     from app.server import serve as run  # the web stack is imported by this command alone
 
     with KnowledgeBase.open(settings=loaded.settings) as kb:
+        kb.origins = loaded.origins
         run(kb, host=loaded.settings.serve.host, port=loaded.settings.serve.port, open_browser=arguments.open)
     return 0
