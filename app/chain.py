@@ -153,7 +153,7 @@ class AnswerChain:
         written = ""
         for piece in self._written(writer, searched, language):
             written += piece
-            yield from clock.token(piece)
+            yield from clock.token(piece) if piece else iter((Token(text=""),))
         yield from clock.finished(self._checked(written, searched, language), whole=not written)
 
     def _writer_of(self, language: Language) -> Writer | None:
@@ -188,8 +188,7 @@ class AnswerChain:
         stream = writer.stream([_to_langchain(message) for message in messages])
         try:
             for chunk in stream:
-                if piece := str(getattr(chunk, "content", "")):
-                    yield piece
+                yield str(getattr(chunk, "content", ""))
         finally:
             close = getattr(stream, "close", None)
             if close:
@@ -253,6 +252,12 @@ class AnswerChain:
             language=language,
             confidence=searched.weighed.answerable if searched.hits else None,
         )
+
+
+def nothing_to_search(question: str) -> Answer:
+    """Return the answer to a question where there are no documents to look at."""
+    language = detect_language(question)
+    return Answer(question=question, text=_EMPTY[language], abstained=True, language=language)
 
 
 @dataclass(slots=True)

@@ -1,30 +1,25 @@
-"""Conversations, kept in memory per browser session.
-
-A turn runs in its own thread and is watched by as many pages as like, so that a reload finds the answer where it
-was. Closing the stream, which frees the model, is done by the thread that reads it.
-"""
+"""Conversations: those in use are in memory, and a keeper has all of them for longer than this process."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from threading import Event as Flag
-from threading import Lock, Thread
-from typing import Literal, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Protocol
 
-from app.live import Live
-from core.errors import CitadelError
-from core.records import Answer, Event, Finished, Hit, Message, Retrieved, SearchFilter, Token
+from app.admission import Admission
+from app.turns import Stage, Turn, TurnState
+from app.watching import Attendant, Pages
+from core.errors import CitadelError, Throttled
+from core.records import Event, Message, SearchFilter
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["searching", "reading", "writing", "finished", "stopped", "failed"]
 MAX_OWNERS = 500
 MAX_CONVERSATIONS = 20
-MAX_TURNS = 100
 HISTORY_TURNS = 6
 
 
@@ -37,88 +32,39 @@ class Asks(Protocol):
         """Yield the events of an answer; closing the iterator stops the model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnState:
-    """A turn as it stands: ``text`` is what was written so far, ``answer`` the checked whole once finished."""
+class Keeper(Protocol):
+    """Where turns are kept for longer than this process."""
 
-    id: str
-    question: str
-    stage: Stage = "searching"
-    hits: tuple[Hit, ...] = ()
-    text: str = ""
-    answer: Answer | None = None
-    error: CitadelError | None = None
+    def keep(self, owner: str, conversation_id: str, turn: TurnState) -> None:
+        """Keep a turn: called when it was asked, and again with the same id when it has ended."""
 
-    @property
-    def running(self) -> bool:
-        """Whether more is to come."""
-        return self.stage in ("searching", "reading", "writing")
+    def drop(self, owner: str, conversation_id: str, turn_ids: Sequence[str]) -> None:
+        """Forget turns that are asked anew, and those that followed."""
 
+    def turns(self, owner: str, conversation_id: str) -> Sequence[TurnState]:
+        """Return the turns of a conversation, oldest first, all ended; none where the owner has no such one."""
 
-class Turn:
-    """A question and its answer, written in a thread of its own."""
-
-    def __init__(self, question: str) -> None:
-        self._live = Live(TurnState(id=secrets.token_urlsafe(9), question=question))
-        self._stopped = Flag()
-
-    @property
-    def state(self) -> TurnState:
-        """The turn as it stands."""
-        return self._live.state
-
-    def watch(self) -> Iterator[TurnState]:
-        """Yield the turn as it grows, until it ends."""
-        return self._live.watch()
-
-    def start(self, open_stream: Callable[[], Iterator[Event]]) -> None:
-        """Begin to answer; errors become the turn's state."""
-        Thread(target=self._run, args=(open_stream,), name="turn", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the turn at once for those who watch; the model stops at its next piece of text."""
-        self._stopped.set()
-        self._live.put(replace(self._live.state, stage="stopped"), last=True)
-
-    def _run(self, open_stream: Callable[[], Iterator[Event]]) -> None:
-        try:
-            self._read(open_stream())
-        except CitadelError as error:
-            self._live.put(replace(self._live.state, stage="failed", error=error), last=True)
-        finally:  # whatever else went wrong is in the log; nobody may wait for ever
-            unforeseen = CitadelError("something went wrong", remedy="Try again; the server's log says more")
-            self._live.put(replace(self._live.state, stage="failed", error=unforeseen), last=True)
-
-    def _read(self, stream: Iterator[Event]) -> None:
-        try:
-            for event in stream:
-                if self._stopped.is_set():
-                    return
-                state = after(self._live.state, event)
-                self._live.put(state, last=not state.running)
-        finally:
-            close = getattr(stream, "close", None)
-            if close:
-                close()
-
-
-def after(state: TurnState, event: Event) -> TurnState:
-    """Return the state of a turn after an event."""
-    match event:
-        case Retrieved(hits=hits):
-            return replace(state, stage="reading", hits=hits)
-        case Token(text=text):
-            return replace(state, stage="writing", text=state.text + text)
-        case Finished(answer=answer):
-            return replace(state, stage="finished", text=answer.text, hits=answer.hits, answer=answer)
+    def turn(self, owner: str, turn_id: str) -> TurnState | None:
+        """Return a turn, as ended; None where the owner has no such one."""
 
 
 class Conversation:
-    """Turns that follow one another; one runs at a time."""
+    """Turns that follow one another; one runs at a time.
 
-    def __init__(self) -> None:
-        self.id = secrets.token_urlsafe(9)
-        self._turns: list[Turn] = []
+    Args:
+        id: Its name; "" makes one.
+        owner: Whose it is, as the line sees it.
+        turns: What was said before, oldest first; all of them have ended.
+        shared: What it has in common with the other conversations of the server.
+    """
+
+    def __init__(
+        self, *, id: str = "", owner: str = "", turns: Sequence[TurnState] = (), shared: Shared | None = None
+    ) -> None:
+        self.id = id or secrets.token_urlsafe(9)
+        self.owner = owner
+        self._shared = shared or Shared()
+        self._turns = [Turn(state) for state in turns]
         self._lock = Lock()
 
     @property
@@ -129,29 +75,67 @@ class Conversation:
 
     @property
     def running(self) -> Turn | None:
-        """The turn that is being answered."""
+        """The turn that is being answered, or waits to be."""
         turns = self.turns
         return turns[-1] if turns and turns[-1].state.running else None
 
     def ask(self, knowledge_base: Asks, question: str, *, filter: SearchFilter) -> Turn | None:
-        """Start a turn; None when one is still running."""
+        """Start a turn; None when one is still running.
+
+        Raises:
+            TooManyWaiting: The owner has as many questions in line as one may have.
+            TooBusy: The line is full.
+        """
         with self._lock:
             if self._turns and self._turns[-1].state.running:
                 return None
-            turn, history = Turn(question), self._history()
-            self._turns = [*self._turns[1 - MAX_TURNS :], turn]
-        turn.start(lambda: knowledge_base.stream(question, history=history, filter=filter))
+            place = self._shared.admission.enter(self.owner)
+            stage: Stage = "searching" if place.admitted else "waiting"
+            state = TurnState(
+                id=secrets.token_urlsafe(9),
+                question=question,
+                scope=filter.collections,
+                stage=stage,
+                place=place.ahead,
+            )
+            turn, history = Turn(state, filter=filter, place=place, on_end=self._kept), self._history()
+            self._turns.append(turn)
+        try:
+            self._kept(state)
+        finally:  # whatever goes wrong there, the place is left again
+            turn.start(lambda: knowledge_base.stream(question, history=history, filter=filter))
+        self._shared.attendant.mind(turn)
         return turn
 
-    def ask_again(self, knowledge_base: Asks, turn_id: str, *, filter: SearchFilter) -> Turn | None:
-        """Answer a question anew; it and what followed it are forgotten."""
+    def ask_again(self, knowledge_base: Asks, turn_id: str, *, filter: SearchFilter, question: str = "") -> Turn | None:
+        """Answer a question anew, or another in its place; it and what followed it are forgotten.
+
+        Raises as :meth:`ask` does. Where the line has no room, nothing is forgotten.
+        """
         with self._lock:
             index = next((i for i, turn in enumerate(self._turns) if turn.state.id == turn_id), None)
             if index is None or self._turns[-1].state.running:
                 return None
-            question = self._turns[index].state.question
+            forgotten = self._turns[index:]
             del self._turns[index:]
-        return self.ask(knowledge_base, question, filter=filter)
+        try:
+            turn = self.ask(knowledge_base, question or forgotten[0].state.question, filter=filter)
+        except Throttled:
+            with self._lock:
+                self._turns.extend(forgotten)
+            raise
+        self._dropped([old.state.id for old in forgotten])
+        return turn
+
+    def resume(self, knowledge_base: Asks) -> Turn | None:
+        """Answer the last question anew where its answer was stopped only just now because nobody watched."""
+        turns = self.turns
+        if not turns or not turns[-1].may_resume:
+            return None
+        try:
+            return self.ask_again(knowledge_base, turns[-1].state.id, filter=turns[-1].filter)
+        except Throttled:
+            return None
 
     def _history(self) -> tuple[Message, ...]:
         messages: list[Message] = []
@@ -162,39 +146,128 @@ class Conversation:
                 messages.append(Message(role="assistant", content=state.answer.text))
         return tuple(messages)
 
+    def _kept(self, state: TurnState) -> None:
+        keeper = self._shared.keeper
+        if keeper is not None:
+            with _logged("kept"):
+                keeper.keep(self.owner, self.id, state)
+
+    def _dropped(self, turn_ids: Sequence[str]) -> None:
+        keeper = self._shared.keeper
+        if keeper is not None:
+            with _logged("dropped"):
+                keeper.drop(self.owner, self.id, turn_ids)
+
+
+@contextmanager
+def _logged(done: str) -> Iterator[None]:
+    """Log a store that fails: the answer is there all the same."""
+    try:
+        yield
+    except CitadelError as error:
+        log.warning("a turn could not be %s: %s", done, error)
+
+
+class Shared:
+    """What the conversations of a server have in common.
+
+    Args:
+        admission: The line before the models; None: one of its own.
+        idle_stop_seconds: How long nobody may watch an answer until it is stopped; 0: as long as it likes.
+        keeper: Where turns are kept for longer, or None.
+    """
+
+    def __init__(
+        self, *, admission: Admission | None = None, idle_stop_seconds: float = 0.0, keeper: Keeper | None = None
+    ) -> None:
+        self.admission = admission or Admission()
+        self.attendant = Attendant(idle_seconds=idle_stop_seconds)
+        self.keeper = keeper
+
 
 class Conversations:
-    """The conversations of every browser session, the least recently used forgotten first."""
+    """The conversations of every owner; for the arguments see Shared.
 
-    def __init__(self) -> None:
+    The least recently used leave the memory first, but for those that are being answered. With a keeper they come
+    back when they are asked for.
+    """
+
+    def __init__(
+        self, *, admission: Admission | None = None, idle_stop_seconds: float = 0.0, keeper: Keeper | None = None
+    ) -> None:
+        self.pages = Pages()
+        self._shared = Shared(admission=admission, idle_stop_seconds=idle_stop_seconds, keeper=keeper)
         self._by_owner: OrderedDict[str, OrderedDict[str, Conversation]] = OrderedDict()
         self._lock = Lock()
 
     def new(self, owner: str) -> Conversation:
         """Begin a conversation."""
-        conversation = Conversation()
+        return self.restore(owner)
+
+    def restore(self, owner: str, conversation_id: str = "", turns: Sequence[TurnState] = ()) -> Conversation:
+        """Put a conversation back that was kept elsewhere, as the newest; one that is here already stays as it is."""
         with self._lock:
             own = self._by_owner.setdefault(owner, OrderedDict())
             self._by_owner.move_to_end(owner)
+            conversation = own.get(conversation_id) or Conversation(
+                id=conversation_id, owner=owner, turns=turns, shared=self._shared
+            )
             own[conversation.id] = conversation
-            while len(own) > MAX_CONVERSATIONS:
-                own.popitem(last=False)
-            while len(self._by_owner) > MAX_OWNERS:
-                self._by_owner.popitem(last=False)
+            own.move_to_end(conversation.id)
+            self._make_room(own)
         return conversation
 
     def get(self, owner: str, conversation_id: str = "") -> Conversation:
-        """Return a conversation of this owner: the one named, else the newest, else a new one."""
+        """Return the conversation of this owner that is named, or a new one; without a name the newest in memory."""
+        if conversation_id:
+            return self.find(owner, conversation_id) or self.new(owner)
         with self._lock:
             own = self._by_owner.get(owner)
             if own:
-                self._by_owner.move_to_end(owner)
-                return own.get(conversation_id) or own[next(reversed(own))]
+                return own[next(reversed(own))]
         return self.new(owner)
+
+    def find(self, owner: str, conversation_id: str) -> Conversation | None:
+        """Return a conversation of this owner, from memory or from where it is kept; None where they have none such."""
+        with self._lock:
+            own = self._by_owner.get(owner, OrderedDict())
+            if conversation_id in own:
+                self._by_owner.move_to_end(owner)
+                return own[conversation_id]
+        keeper = self._shared.keeper
+        turns = keeper.turns(owner, conversation_id) if keeper else ()
+        return self.restore(owner, conversation_id, turns) if turns else None
 
     def turn(self, owner: str, turn_id: str) -> TurnState | None:
         """Return a turn of this owner's, or None when it is not theirs or was forgotten."""
         with self._lock:
             own = list(self._by_owner.get(owner, {}).values())
         states = (turn.state for conversation in own for turn in conversation.turns)
-        return next((state for state in states if state.id == turn_id), None)
+        found = next((state for state in states if state.id == turn_id), None)
+        if found is None and self._shared.keeper is not None:
+            return self._shared.keeper.turn(owner, turn_id)
+        return found
+
+    def forget(self, owner: str, conversation_id: str = "") -> None:
+        """Stop what is being answered in a conversation, or in all of the owner's, and take it from memory."""
+        with self._lock:
+            own = self._by_owner.get(owner, OrderedDict())
+            gone = [own.pop(each) for each in list(own) if conversation_id in ("", each)]
+        for running in [conversation.running for conversation in gone]:
+            if running is not None:
+                running.stop()
+
+    def close(self, *, patience_seconds: float = 5.0) -> None:
+        """Stop what is being answered and wait a while until the model is free, as it must be before a process ends."""
+        with self._lock:
+            owners = list(self._by_owner)
+        for owner in owners:
+            self.forget(owner)
+        self._shared.admission.wait_idle(patience_seconds)
+
+    def _make_room(self, own: OrderedDict[str, Conversation]) -> None:
+        for idle in [each.id for each in own.values() if each.running is None][: max(0, len(own) - MAX_CONVERSATIONS)]:
+            del own[idle]
+        for owner in list(self._by_owner)[: max(0, len(self._by_owner) - MAX_OWNERS)]:
+            if not any(conversation.running for conversation in self._by_owner[owner].values()):
+                del self._by_owner[owner]

@@ -37,10 +37,14 @@ class Ingests(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """An ingest as it stands; ``reports`` has one for each file that is done."""
+    """An ingest as it stands; ``reports`` has one for each file that is done.
+
+    ``label`` is what people read as the collection's name.
+    """
 
     id: str
     collection: str
+    label: str = ""
     stage: JobStage = "queued"
     progress: Progress | None = None
     reports: tuple[FileReport, ...] = ()
@@ -53,11 +57,15 @@ class JobState:
 
 
 class Job:
-    """One ingest of files or folders."""
+    """One ingest of files or folders, for its ``owner`` and into the knowledge base as they have it."""
 
-    def __init__(self, paths: Sequence[Path], *, collection: str) -> None:
+    def __init__(
+        self, paths: Sequence[Path], *, collection: str, label: str = "", owner: str = "", into: Ingests
+    ) -> None:
         self.paths = tuple(paths)
-        self.live = Live(JobState(id=secrets.token_urlsafe(9), collection=collection))
+        self.owner = owner
+        self.live = Live(JobState(id=secrets.token_urlsafe(9), collection=collection, label=label or collection))
+        self._into = into
         self._cancelled = Event()
 
     @property
@@ -74,12 +82,12 @@ class Job:
         else:
             self.live.put(replace(state, stage="cancelling"))
 
-    def run(self, knowledge_base: Ingests) -> None:
+    def run(self) -> None:
         """Ingest; whatever happens becomes the job's state."""
         if not self.live.put(replace(self.state, stage="scanning")):
             return
         try:
-            report = knowledge_base.ingest(
+            report = self._into.ingest(
                 *self.paths, collection=self.state.collection, on_event=self._noted, stop=self._cancelled
             )
             stage: JobStage = "failed" if report.error else "cancelled" if report.cancelled else "finished"
@@ -103,16 +111,15 @@ class Job:
 class Jobs:
     """The jobs of this server, run one after another in a thread that starts with the first."""
 
-    def __init__(self, knowledge_base: Ingests) -> None:
-        self._knowledge_base = knowledge_base
+    def __init__(self) -> None:
         self._queue: SimpleQueue[Job] = SimpleQueue()
         self._jobs: list[Job] = []
         self._lock = Lock()
         self._worker: Thread | None = None
 
-    def start(self, paths: Sequence[Path], *, collection: str) -> Job:
-        """Queue an ingest."""
-        job = Job(paths, collection=collection)
+    def start(self, paths: Sequence[Path], *, collection: str, into: Ingests, label: str = "", owner: str = "") -> Job:
+        """Queue an ingest; for the arguments see :class:`Job`."""
+        job = Job(paths, collection=collection, label=label, owner=owner, into=into)
         with self._lock:
             self._jobs = [*self._jobs[1 - KEPT_JOBS :], job]
             self._queue.put(job)
@@ -121,12 +128,12 @@ class Jobs:
                 self._worker.start()
         return job
 
-    @property
-    def newest(self) -> Job | None:
-        """The job that runs, else the one that was queued last."""
+    def newest(self, owner: str | None = None) -> Job | None:
+        """Return the job that runs, else the one that was queued last, of one owner or of all."""
         with self._lock:
-            running = [job for job in self._jobs if job.state.running]
-            return running[0] if running else (self._jobs[-1] if self._jobs else None)
+            jobs = [job for job in self._jobs if owner is None or job.owner == owner]
+        running = [job for job in jobs if job.state.running]
+        return running[0] if running else (jobs[-1] if jobs else None)
 
     def get(self, job_id: str) -> Job | None:
         """Return a job by its id."""
@@ -146,4 +153,4 @@ class Jobs:
 
     def _work(self) -> None:
         while True:
-            self._queue.get().run(self._knowledge_base)
+            self._queue.get().run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -41,13 +41,23 @@ class Live(Generic[State]):
             self._changed.notify_all()
             return True
 
-    def watch(self, *, pause_seconds: float = 0.06) -> Iterator[State]:
-        """Yield the state now and after changes, until the last one; at most one a ``pause_seconds``."""
+    def nudge(self) -> None:
+        """Let those who watch see whether they are still wanted."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def watch(self, *, pause_seconds: float = 0.06, wanted: Callable[[], bool] = lambda: True) -> Iterator[State]:
+        """Yield the state now and after changes, until the last one; at most one a ``pause_seconds``.
+
+        Ends too when it is no longer ``wanted``, which is asked at each change and at each :meth:`nudge`.
+        """
         seen = -1
         while True:
             with self._changed:
-                while self._version == seen:
+                while self._version == seen and wanted():
                     self._changed.wait()
+                if not wanted():
+                    return
                 seen, state, ended = self._version, self._state, self._ended
             yield state
             if ended:

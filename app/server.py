@@ -10,60 +10,127 @@ import shutil
 import socket
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
+from app.admission import Admission
 from app.conversations import Conversations
+from app.conversations_api import conversations_router
 from app.jobs import Jobs
-from app.security import Guard, is_loopback
+from app.keeping import HistoryKeeper
+from app.pacing import StepAside
+from app.people.database import People
+from app.people.records import Person
+from app.people.sharing import make_public_at_first
+from app.security import Guard, error_json, is_loopback
 from app.sources_api import sources_router
 from app.texts import LANGUAGES
 from app.ui.render import model_name
 from app.uploads import Uploads
-from core.errors import CitadelError, PortInUse
-from core.records import Language
+from app.watching import NotesStreams
+from app.web.account import account_router
+from app.web.administration.routes import administration_router, open_office
+from app.web.entrance import entrance_router
+from app.web.gradio_doors import GradioDoors, doors_router
+from app.web.language import wanted_language
+from app.web.pages import SCRIPT as PAGES_SCRIPT
+from app.web.pages import STYLE as PAGES_STYLE
+from app.web.quality.rooms import Rooms
+from app.web.quality.routes import add_quality_pages
+from app.web.visitors import Visitors
+from core.errors import CitadelError, InvalidSetting, PortInUse
+from core.settings import ServeSettings
 
 if TYPE_CHECKING:
     from app.knowledge_base import KnowledgeBase
 
 log = logging.getLogger(__name__)
 
-LANGUAGE_COOKIE = "citadel_language"
+SAMPLE = "sample"  # the collection that `make run` fills
+# Probes after 3 quiet seconds, one a second, three of them; what was sent and not taken is waited for 6 s.
+_KEEPALIVE = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 6000}
 
 
-def create_app(kb: KnowledgeBase, *, host: str | None = None) -> FastAPI:
-    """Return the web app over a knowledge base.
+def create_app(kb: KnowledgeBase, people: People, *, host: str | None = None) -> FastAPI:
+    """Return the web app over a knowledge base; ``state.visitors`` tells who its visitors are.
 
     Args:
         kb: The knowledge base; the caller closes it.
+        people: The file of people; the caller closes it.
         host: The address it will be served on; None takes ``serve.host``. Folders of this machine can be read from
             the pages only where that address is reached from this machine alone.
+
+    Raises:
+        InvalidSetting: Nobody would have to sign in, and others than this machine could reach it.
     """
     host = host or kb.settings.serve.host
+    _require_sign_in(kb.settings.serve, host)
+    visitors = Visitors(kb, people)
     uploads = Uploads(kb.settings.data_dir, max_mb=kb.settings.serve.max_upload_mb)
-    conversations, jobs = Conversations(), Jobs(kb)
+    admission = _admission(kb.settings.serve)
+    kb.pace = StepAside(admission)
+    conversations = Conversations(
+        admission=admission, idle_stop_seconds=kb.settings.serve.idle_stop_seconds, keeper=HistoryKeeper(people)
+    )
+    jobs = Jobs()
+    rooms = Rooms(visitors, kb.settings.data_dir, admission)
+    office = open_office(kb, visitors, uploads=uploads, jobs=jobs, folders_everywhere=is_loopback(host))
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        office.folders.start()
         yield
+        office.folders.close()
+        conversations.close()
         jobs.close()
+        rooms.background.close()
         shutil.rmtree(uploads.incoming, ignore_errors=True)
 
     app = FastAPI(title="Citadel", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", lifespan=life)
-    app.include_router(sources_router(kb, conversations))
+    app.state.visitors = visitors
+    app.add_exception_handler(CitadelError, _explained)
+    app.include_router(sources_router(visitors, conversations))
+    app.include_router(conversations_router(visitors, conversations))
+    app.include_router(entrance_router(visitors))
+    app.include_router(account_router(visitors, uploads))
+    add_quality_pages(app, rooms)
+    app.include_router(administration_router(office))
+    app.include_router(doors_router(visitors, uploads))
     _add_own_routes(app, kb)
-    _mount_pages(app, kb, conversations=conversations, jobs=jobs, uploads=uploads, folders=is_loopback(host))
-    app.add_middleware(Guard, host=host)
+    _mount_pages(app, visitors, conversations=conversations, jobs=jobs, uploads=uploads, folders=is_loopback(host))
+    app.add_middleware(NotesStreams, pages=conversations.pages)
+    app.add_middleware(GradioDoors, uploads=uploads)
+    app.add_middleware(Guard, host=host, visitors=visitors)
     return app
 
 
+def _require_sign_in(serve: ServeSettings, host: str) -> None:
+    if serve.sign_in == "none" and not is_loopback(host):
+        raise InvalidSetting(
+            f"whoever reaches {host} would administer Citadel without signing in",
+            where="serve.sign_in",
+            remedy="Set it to required, or listen on 127.0.0.1",
+        )
+
+
+async def _explained(_: Request, error: Exception) -> JSONResponse:
+    """Return an error of ours as the table of errors says; the handler is registered for no other."""
+    assert isinstance(error, CitadelError)
+    return error_json(error)
+
+
+def _admission(serve: ServeSettings) -> Admission:
+    return Admission(at_once=serve.answers_at_once, waiting=serve.waiting, waiting_per_person=serve.waiting_per_person)
+
+
 def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
-    from app.ui.theme import FOLDER
+    from app.ui.theme import FOLDER, SCRIPTS
 
     @app.get("/", include_in_schema=False)
     def choose_language(request: Request) -> RedirectResponse:
@@ -74,14 +141,13 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
 
     @app.get("/healthz")
     def healthz() -> JSONResponse:
-        """Say that the server is up, over how many documents and with which model."""
+        """Say that the server is up and with which model; anybody may ask, so it tells nothing of the documents."""
         generator = kb.settings.generator
         model = "quotes" if generator.backend == "none" else model_name(generator.model)
-        return JSONResponse({"status": "ok", "documents": len(kb.documents()), "model": model})
+        return JSONResponse({"status": "ok", "model": model})
 
-    @app.get("/assets/page.js", include_in_schema=False)
-    def page_script() -> FileResponse:
-        return FileResponse(FOLDER / "page.js", headers={"Cache-Control": "no-cache"})
+    for asset in (*SCRIPTS, PAGES_SCRIPT, PAGES_STYLE):
+        _add_asset(app, asset)
 
     @app.get("/favicon.ico", include_in_schema=False)
     def icon() -> FileResponse:
@@ -93,7 +159,19 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
         return JSONResponse({"name": "Citadel", "start_url": "/", "display": "standalone", "icons": icons})
 
 
-def _mount_pages(app: FastAPI, kb: KnowledgeBase, *, uploads: Uploads, **shared: Any) -> None:
+def _add_asset(app: FastAPI, path: Path) -> None:
+    @app.get(f"/assets/{path.name}", include_in_schema=False)
+    def asset() -> FileResponse:
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+
+def _name_of_person(request: Request) -> str | None:
+    """Return what Gradio's events know a person by: their id, which is never anybody else's."""
+    person: Person | None = request.state.person
+    return person.id if person else None
+
+
+def _mount_pages(app: FastAPI, visitors: Visitors, *, uploads: Uploads, **shared: Any) -> None:
     shutil.rmtree(uploads.incoming, ignore_errors=True)  # what a server that was killed had received
     uploads.incoming.mkdir(parents=True, exist_ok=True)
     os.environ |= {  # Gradio reads these when it is imported and when pages are built
@@ -106,19 +184,21 @@ def _mount_pages(app: FastAPI, kb: KnowledgeBase, *, uploads: Uploads, **shared:
     import gradio as gr
 
     from app.ui.blocks import build_blocks, head_html
-    from app.ui.theme import SCRIPT, STYLE, theme
+    from app.ui.theme import SCRIPTS, STYLE, theme
 
-    version = hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:12]
+    version = hashlib.sha256(b"".join(script.read_bytes() for script in SCRIPTS)).hexdigest()[:12]
     for language in LANGUAGES:
         gr.mount_gradio_app(
             app,
-            build_blocks(kb, uploads=uploads, language=language, **shared),
+            build_blocks(visitors, uploads=uploads, language=language, **shared),
             path=f"/{language}",
+            auth_dependency=_name_of_person,
             footer_links=[],
             run_history=False,
             allowed_paths=[],
             show_error=False,
-            max_file_size=f"{kb.settings.serve.max_upload_mb}mb",
+            enable_monitoring=False,
+            max_file_size=f"{uploads.max_mb}mb",
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
@@ -126,22 +206,6 @@ def _mount_pages(app: FastAPI, kb: KnowledgeBase, *, uploads: Uploads, **shared:
             css_paths=[STYLE],
             head=head_html(language, version=version),
         )
-
-
-def wanted_language(cookies: Mapping[str, str], accepted: str, setting: str) -> Language:
-    """Return the language of the pages: the one chosen before, else the setting's, else the browser's first."""
-    chosen = cookies.get(LANGUAGE_COOKIE)
-    for known in LANGUAGES:
-        if chosen == known:
-            return known
-    for known in LANGUAGES:
-        if setting == known:
-            return known
-    for part in accepted.lower().split(","):
-        for known in LANGUAGES:
-            if part.strip().startswith(known):
-                return known
-    return "en"
 
 
 def serve(kb: KnowledgeBase, *, host: str, port: int, open_browser: bool = False) -> None:
@@ -154,23 +218,37 @@ def serve(kb: KnowledgeBase, *, host: str, port: int, open_browser: bool = False
         open_browser: Open the page in the user's browser.
 
     Raises:
-        PortInUse: Another program listens there.
-        UsageError: The address is not one of this machine's.
+        PortInUse: Another program listens there, or the address is not one of this machine's.
+        InvalidSetting: As :func:`create_app` says.
     """
     import uvicorn
 
+    _require_sign_in(kb.settings.serve, host)
+
     listening = listen(host, port)  # before the slow part, so that a taken port is said at once
-    with listening:
-        app = create_app(kb, host=host)
+    with listening, People.open(kb.settings.data_dir) as people:
+        app = create_app(kb, people, host=host)
         Thread(target=_warm, args=(kb,), name="warm", daemon=True).start()
         address = f"http://{_shown_host(host)}:{listening.getsockname()[1]}"
         print(f"Citadel is on {address}", flush=True)
+        begin(kb, app.state.visitors, address=address)
         if open_browser and _has_screen():
             webbrowser.open(address)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def begin(kb: KnowledgeBase, visitors: Visitors, *, address: str) -> None:
+    """At the first start, let everybody read the sample and say how the administrator is made."""
+    if visitors.accounts.has_admin():
+        return
+    if SAMPLE in kb.collections():
+        make_public_at_first(visitors.people, SAMPLE)
+    if visitors.sign_in_required:
+        print(f"Create the administrator on {address}/welcome", flush=True)
+        print(f"From another machine it asks for this code: {visitors.code}", flush=True)
 
 
 def _has_screen() -> bool:
@@ -196,6 +274,7 @@ def listen(host: str, port: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix":
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _notice_lost_networks(made)
     try:
         made.bind((host, port))
         made.listen(128)
@@ -206,6 +285,14 @@ def listen(host: str, port: int) -> socket.socket:
         remedy = "Choose another port with --port, or --port 0 for any free one"
         raise PortInUse(what, where=f"{host}:{port}", remedy=remedy) from None
     return made
+
+
+def _notice_lost_networks(made: socket.socket) -> None:
+    """Have connections end within seconds when the other side vanishes without a word; accepted ones inherit this."""
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _shown_host(host: str) -> str:

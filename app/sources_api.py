@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
-from app.conversations import Conversations, TurnState
-from app.security import owner_of
+from app.conversations import Conversations
+from app.downloads import attachment
+from app.security import person_of
 from app.texts import explain, say
+from app.turns import TurnState
 from app.ui.source_pane import PICTURE_PX, Passage, message_html, passage_html
+from app.web.visitors import Visitors
 from core.errors import CitadelError, DocumentError, UnknownCollection, UnknownSource
 from core.records import Box, Language, Locator
 
@@ -28,10 +31,10 @@ _REVALIDATE = "private, no-cache"  # a deleted document is gone at once, from th
 
 
 class Shelf(Protocol):
-    """What showing sources needs of the knowledge base."""
+    """What showing sources needs of a knowledge base."""
 
-    def documents(self, *, collection: str | None = None) -> list[StoredSource]:
-        """Return the sources of one collection, or of all."""
+    def source(self, source_id: str) -> StoredSource:
+        """Return the source of this id."""
 
     def document(self, path: str, *, collection: str | None = None) -> StoredSource:
         """Return the source of this path."""
@@ -48,16 +51,20 @@ class Gone(Exception):
         self.key, self.status = key, status
 
 
-def sources_router(shelf: Shelf, conversations: Conversations) -> APIRouter:
-    """Return the routes under ``/api/passages`` and ``/api/pages``."""
+def sources_router(visitors: Visitors, conversations: Conversations) -> APIRouter:
+    """Return the routes under ``/api/passages``, ``/api/pages`` and ``/api/sources``.
+
+    Each shows what the person may read now.
+    """
     router = APIRouter(prefix="/api")
 
     @router.get("/passages/{turn_id}/{number}", response_class=HTMLResponse)
     def show_passage(request: Request, turn_id: str, number: str, lang: Language = "en") -> HTMLResponse:
         """Return the passage behind citation ``number``, or behind hit ``h<number>``, as a piece of HTML."""
-        turn = conversations.turn(owner_of(request.cookies), turn_id)
+        person = person_of(request)
+        turn = conversations.turn(person.id, turn_id)
         try:
-            passage = find_passage(shelf, turn, number)
+            passage = find_passage(visitors.own(person.id), turn, number)
         except Gone as gone:
             return _html(message_html(say(gone.key, lang)), status=gone.status)
         except CitadelError as error:
@@ -70,7 +77,7 @@ def sources_router(shelf: Shelf, conversations: Conversations) -> APIRouter:
     ) -> Response:
         """Return a page of a source as a picture, with ``boxes`` (``x0,y0,x1,y1;...``) highlighted."""
         try:
-            source = _by_id(shelf, source_id, page)
+            source = _by_id(visitors.own(person_of(request).id), source_id, page)
             marks = parse_boxes(boxes, page=page)
             tag = _etag(source_id, page, boxes, width)
             _check_unchanged(source)
@@ -86,6 +93,20 @@ def sources_router(shelf: Shelf, conversations: Conversations) -> APIRouter:
         except DocumentError:
             return PlainTextResponse(say("source.no_picture", lang), status_code=410)
         return Response(picture, media_type="image/png", headers={"ETag": tag, "Cache-Control": _REVALIDATE})
+
+    @router.get("/sources/{source_id}/original", response_class=FileResponse)
+    def save_original(request: Request, source_id: str, lang: Language = "en") -> Response:
+        """Return the file that was read, to be saved, as long as it is the one that was read."""
+        try:
+            source = visitors.own(person_of(request).id).source(source_id)
+            _check_unchanged(source)
+        except UnknownSource:
+            return PlainTextResponse(say("source.deleted", lang), status_code=404)
+        except Gone:
+            return PlainTextResponse(say("source.not_there", lang), status_code=410)
+        # As a stream of bytes, whatever it is: a page of others is never shown under this address.
+        headers = attachment(source.path.rpartition("/")[2])
+        return FileResponse(source.location, media_type="application/octet-stream", headers=headers)
 
     return router
 
@@ -124,6 +145,7 @@ def find_passage(shelf: Shelf, turn: TurnState | None, number: str) -> Passage:
         text=text,
         locator=locator,
         pages=_pages(source, locator),
+        original=_is_unchanged(source),
     )
 
 
@@ -140,12 +162,23 @@ def _drawable(source: StoredSource) -> bool:
 
 
 def _by_id(shelf: Shelf, source_id: str, page: int) -> StoredSource:
-    source = next((source for source in shelf.documents() if source.source_id == source_id), None)
-    if source is None or not _drawable(source):
+    try:
+        source = shelf.source(source_id)
+    except UnknownSource:
+        raise Gone("source.deleted", status=404) from None
+    if not _drawable(source):
         raise Gone("source.deleted", status=404)
     if not 1 <= page <= (source.n_pages or 1):
         raise Gone("source.no_picture", status=404)
     return source
+
+
+def _is_unchanged(source: StoredSource) -> bool:
+    try:
+        _check_unchanged(source)
+    except Gone:
+        return False
+    return True
 
 
 def _check_unchanged(source: StoredSource) -> None:

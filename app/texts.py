@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from app.account_texts import ACCOUNT_TEXTS
+from app.administration_texts import ADMINISTRATION_TEXTS
+from app.chat_texts import CHAT_TEXTS
 from app.error_texts import ERROR_TEXTS
+from app.quality_texts import QUALITY_TEXTS
 from core.errors import CitadelError, printable
 from core.records import Language
 
@@ -35,6 +39,7 @@ TEXTS: Mapping[str, Text] = {
         "The server does not answer. Check that Citadel is running, then reload.",
         "服务器没有响应。请确认 Citadel 正在运行，然后重新加载。",
     ),
+    "app.lost": Text("The server does not answer. Trying again…", "服务器没有响应，正在重试……"),
     "tab.chat": Text("Chat", "对话"),
     "tab.documents": Text("Documents", "文档"),
     "chat.log": Text("Conversation", "对话内容"),
@@ -58,6 +63,11 @@ TEXTS: Mapping[str, Text] = {
     "chat.hello_empty_more": Text(
         "Then ask about them here. Nothing leaves this machine.", "然后就可以在这里提问。任何内容都不会离开本机。"
     ),
+    "chat.hello_nothing": Text("Nothing is shared with you yet", "还没有共享给您的文档"),
+    "chat.hello_nothing_more": Text(
+        "Ask an administrator, or the owner of a collection, for the right to read.",
+        "请联系管理员或文档集的所有者开通阅读权限。",
+    ),
     "chat.go_documents": Text("Add documents", "添加文档"),
     "chat.examples": Text("Examples", "示例问题"),
     "chat.example_about": Text("What does “{title}” say?", "《{title}》讲了什么？"),
@@ -71,6 +81,8 @@ TEXTS: Mapping[str, Text] = {
         "Stopped. What is above was not checked against your documents.", "已停止。以上内容未经核对。"
     ),
     "chat.stopped_empty": Text("Stopped before anything was written.", "已在生成内容之前停止。"),
+    "stage.waiting": Text("In line, number {n}", "排队中，第 {n} 位"),
+    "stage.waiting_one": Text("In line, next to be answered", "排队中，下一个就是您"),
     "stage.searching": Text("Searching your documents", "正在检索文档"),
     "stage.reading": Text("Reading {n} passages", "正在阅读 {n} 段原文"),
     "stage.reading_one": Text("Reading 1 passage", "正在阅读 1 段原文"),
@@ -144,6 +156,7 @@ TEXTS: Mapping[str, Text] = {
     "docs.cancel": Text("Cancel", "取消"),
     "docs.none": Text("No documents yet", "还没有文档"),
     "docs.none_more": Text("Drop some above to begin.", "将文件拖到上方即可开始。"),
+    "docs.none_shared": Text("Documents that are shared with you appear here.", "共享给您的文档会显示在这里。"),
     "docs.none_match": Text("No document matches", "没有匹配的文档"),
     "docs.count": Text("{n} documents", "共 {n} 个文档"),
     "docs.count_one": Text("1 document", "共 1 个文档"),
@@ -182,6 +195,10 @@ TEXTS: Mapping[str, Text] = {
     "report.summary": Text("{good} of {total} files are ready", "{total} 个文件中有 {good} 个可用"),
     "report.details": Text("Files", "文件明细"),
     "report.more": Text("and {n} more", "另有 {n} 个"),
+    **{key: Text(*texts) for key, texts in ACCOUNT_TEXTS.items()},
+    **{key: Text(*texts) for key, texts in ADMINISTRATION_TEXTS.items()},
+    **{key: Text(*texts) for key, texts in CHAT_TEXTS.items()},
+    **{key: Text(*texts) for key, texts in QUALITY_TEXTS.items()},
 }
 
 

@@ -55,22 +55,42 @@ def checked_collection(name: str) -> str:
 
 
 class Uploads:
-    """The folder of uploaded files, one folder in it for each collection."""
+    """The folder of uploaded files, one folder in it for each collection.
+
+    What is received lies in a folder of the person who sent it, until it is kept.
+    """
 
     def __init__(self, data_dir: Path, *, max_mb: int) -> None:
         self.folder = data_dir.resolve() / "uploads"
         self.incoming = data_dir.resolve() / "tmp" / "uploads"
         self.max_mb = max_mb
 
-    def keep(self, received: Path, *, collection: str) -> Path:
-        """Move a received file to its place, replacing the one of the same name, and return it.
+    def incoming_of(self, person_id: str) -> Path:
+        """Return where what a person sends is received; its name tells nothing."""
+        return self.incoming / hashlib.sha256(person_id.encode()).hexdigest()[:32]
+
+    def received(self, path: str, person_id: str) -> Path | None:
+        """Return a file that this person has sent; None for any other path."""
+        try:
+            found = Path(path).resolve()
+            own = found.is_relative_to(self.incoming_of(person_id).resolve()) and found.is_file()
+        except (OSError, ValueError):  # a name that is too long, or no name
+            return None
+        return found if own else None
+
+    def forget(self, person_id: str) -> None:
+        """Remove what a person has sent and nobody kept."""
+        shutil.rmtree(self.incoming_of(person_id), ignore_errors=True)
+
+    def keep(self, path: str | Path, *, collection: str, person_id: str) -> Path:
+        """Move a file that this person has sent to its place, replacing the one of the same name, and return it.
 
         Raises:
-            UsageError: It is no file that was uploaded.
+            UsageError: It is no file that they uploaded.
             FileTooLarge: It is larger than ``max_mb``.
         """
-        name, received = received.name, received.resolve()
-        if not received.is_relative_to(self.incoming.resolve()) or not received.is_file():
+        name, received = Path(path).name, self.received(str(path), person_id)
+        if received is None:
             raise UsageError("this is no uploaded file", where=name, remedy="Upload it again")
         if received.stat().st_size > self.max_mb * 2**20:
             raise FileTooLarge(

@@ -165,7 +165,7 @@ def test_closing_a_stream_frees_the_model_for_the_next_question(model: GroundedC
     whole = model.invoke("Which key?", max_tokens=5).content
     for _ in range(3):
         stream = model.stream("Tell me all of it.", max_tokens=400)
-        assert next(stream).content
+        assert any(chunk.content for chunk in stream)
         stream.close()  # type: ignore[attr-defined]
     assert model.invoke("Which key?", max_tokens=5).content == whole
 
@@ -222,6 +222,23 @@ def test_a_prompt_longer_than_the_window_is_a_named_error(kind: str, opener: Ope
     model = opener(kind)
     with pytest.raises(QuestionTooLong, match=str(N_CTX)):
         model.invoke("word " * N_CTX)
+    model.close()
+
+
+def test_llama_cpp_can_be_stopped_between_the_steps_in_which_it_reads_a_prompt(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm.backends.llamacpp._BATCH_TOKENS", 64)
+    model = opener("llamacpp")
+    prompt = "all that I have to say " * 15
+    n_steps = model.count_tokens(prompt) // 64
+    pieces = [str(chunk.content) for chunk in model.stream(prompt)]
+    first_text = next(at for at, piece in enumerate(pieces) if piece)
+    assert first_text >= n_steps > 3
+    other = model.stream(prompt[::-1])
+    assert [next(other).content for _ in range(2)] == ["", ""]
+    other.close()  # type: ignore[attr-defined]
+    assert model.invoke("Which key?").content
     model.close()
 
 

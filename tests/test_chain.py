@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import pytest
@@ -23,6 +23,7 @@ from core.records import (
 )
 from core.settings import load_settings
 from core.text import sentence_spans
+from llm.backends.base import Request
 from llm.backends.scripted import ScriptedChatModel
 from tests.small_store import HashingEmbedder
 
@@ -162,6 +163,22 @@ def test_closing_the_stream_stops_the_model() -> None:
     assert len(list(islice(stream, 4))) == 4
     stream.close()  # type: ignore[attr-defined]
     assert model.n_written < 10
+
+
+def test_a_model_can_be_stopped_while_it_reads_its_prompt_which_is_no_text_yet() -> None:
+    class Reading(ScriptedChatModel):
+        def _write(self, request: Request) -> Iterator[str]:
+            yield from ("", "")
+            yield from super()._write(request)
+
+    model = Reading(replies=("The battery lasts 26 months.",))
+    question = "How long does the battery of the Brisa 300 last?"
+    stream = chain(model).stream(question, history=(), filter=SearchFilter())
+    assert list(islice(stream, 3))[1:] == [Token(text="")] * 2
+    stream.close()  # type: ignore[attr-defined]
+    assert model.n_written == 0
+    told = answer(chain(model), question)
+    assert told.text == "The battery lasts 26 months."
 
 
 def test_a_follow_up_is_searched_with_what_it_refers_to() -> None:

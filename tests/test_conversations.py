@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
+import socket
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from threading import Event as Flag
+from typing import Any
 
+import gradio as gr
+import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
-from app.conversations import MAX_CONVERSATIONS, Conversation, Conversations, Turn, TurnState
-from core.errors import BackendFailed
+from app.admission import Admission
+from app.conversations import MAX_CONVERSATIONS, Conversation, Conversations, Shared
+from app.server import listen
+from app.turns import MAX_WATCHERS, Turn, TurnState
+from app.watching import FIRST_STREAM_SECONDS, Attendant, NotesStreams, Pages
+from core.errors import BackendFailed, DiskFull, TooManyWaiting
 from core.records import Answer, Event, Finished, Message, Retrieved, SearchFilter, Token
+from llm.backends.scripted import ScriptedChatModel
 
 PATIENCE = 10
 
@@ -108,6 +123,8 @@ def test_earlier_answers_are_passed_on_and_stopped_ones_are_not() -> None:
     turn = conversation.ask(stopped, "two", filter=SearchFilter())
     assert turn is not None
     turn.stop()
+    assert stopped.wait is not None
+    stopped.wait.set()  # the next question waits until the model is free
     wanted = SearchFilter(collections=("hr",))
     _ended(conversation.ask(kb, "three", filter=wanted))
     assert kb.asked[-1] == (
@@ -115,8 +132,6 @@ def test_earlier_answers_are_passed_on_and_stopped_ones_are_not() -> None:
         (Message(role="user", content="one"), Message(role="assistant", content="Yes to one.")),
         wanted,
     )
-    assert stopped.wait is not None
-    stopped.wait.set()
 
 
 def test_one_turn_runs_at_a_time() -> None:
@@ -156,4 +171,457 @@ def test_the_newest_conversation_is_the_one_that_is_shown_and_old_ones_are_forgo
     made = [conversations.new("ann") for _ in range(MAX_CONVERSATIONS + 1)]
     assert conversations.get("ann") is made[-1]
     assert conversations.get("ann", made[1].id) is made[1]
-    assert conversations.get("ann", made[0].id) is made[-1]
+    assert conversations.get("ann", made[0].id) not in made
+
+
+# --- waiting in line -----------------------------------------------------------------------------------------------
+
+
+def _asked(kb: Scripted, question: str, shared: Shared, *, owner: str = "ann") -> Turn:
+    turn = Conversation(owner=owner, shared=shared).ask(kb, question, filter=SearchFilter())
+    assert turn is not None
+    return turn
+
+
+def _reached(turn: Turn, stage: str) -> TurnState:
+    return next(state for state in turn.watch() if state.stage == stage)
+
+
+def test_a_turn_waits_in_line_and_shows_its_place_until_the_model_is_free() -> None:
+    gate, shared = Flag(), Shared(admission=Admission(at_once=1))
+    first = _asked(Scripted(wait=gate), "one", shared)
+    second, third = (_asked(Scripted(), name, shared, owner=name) for name in ("bob", "eve"))
+    assert (second.state.stage, second.state.place) == ("waiting", 1)
+    assert third.state.place == 2
+    second.stop()
+    assert _ended(second).stage == "stopped"
+    assert next(state for state in third.watch() if state.place == 1).stage == "waiting"
+    gate.set()
+    assert [_ended(turn).stage for turn in (first, third)] == ["finished", "finished"]
+    assert third.state.place == 0
+
+
+def test_a_turn_that_is_stopped_in_line_never_reaches_the_model() -> None:
+    gate, shared, kb = Flag(), Shared(admission=Admission(at_once=1)), Scripted()
+    first = _asked(Scripted(wait=gate), "one", shared)
+    waiting = _asked(kb, "two", shared, owner="bob")
+    waiting.stop()
+    gate.set()
+    _ended(first)
+    _ended(_asked(Scripted(), "three", shared, owner="eve"))
+    assert kb.asked == []
+
+
+def test_the_next_is_answered_only_when_the_stopped_stream_is_closed() -> None:
+    gate, shared, stopped = Flag(), Shared(admission=Admission(at_once=1)), Scripted(wait=Flag())
+    first = _asked(stopped, "one", shared)
+    _reached(first, "writing")
+    first.stop()
+    second = _asked(Scripted(wait=gate), "two", shared, owner="bob")
+    assert second.state.stage == "waiting"
+    assert stopped.wait is not None
+    stopped.wait.set()
+    _reached(second, "writing")
+    assert stopped.closed.is_set()
+    gate.set()
+
+
+def test_an_unforeseen_error_gives_the_place_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda unforeseen: None)
+    shared = Shared(admission=Admission(at_once=1))
+    broken = _asked(Scripted(error=ZeroDivisionError()), "one", shared)
+    assert _ended(_asked(Scripted(), "two", shared, owner="bob")).stage == "finished"
+    assert _ended(broken).stage == "failed"
+
+
+def test_a_question_for_which_the_line_has_no_room_changes_nothing() -> None:
+    gate = Flag()
+    shared = Shared(admission=Admission(at_once=1, waiting_per_person=1))
+    conversation = Conversation(owner="ann", shared=shared)
+    done = conversation.ask(Scripted(), "done", filter=SearchFilter())
+    assert _ended(done).stage == "finished"
+    running = [_asked(Scripted(wait=gate), name, shared) for name in ("one", "two")]
+    for _ in range(2):
+        with pytest.raises(TooManyWaiting):
+            conversation.ask(Scripted(), "three", filter=SearchFilter())
+        with pytest.raises(TooManyWaiting):
+            conversation.ask_again(Scripted(), conversation.turns[0].state.id, filter=SearchFilter())
+    assert conversation.turns == (done,)
+    gate.set()
+    assert [_ended(turn).stage for turn in running] == ["finished", "finished"]
+
+
+def test_a_prompt_that_is_read_gives_the_chance_to_stop_and_shows_nothing() -> None:
+    class Reading(Scripted):
+        def _events(self, question: str) -> Iterator[Event]:
+            try:
+                yield Retrieved(hits=())
+                while True:
+                    yield Token(text="")
+            finally:
+                self.closed.set()
+
+    kb = Reading()
+    turn = Conversation().ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    assert _reached(turn, "reading").text == ""
+    turn.stop()
+    assert kb.closed.wait(PATIENCE)
+
+
+# --- watching ------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Tells the time that it was set to, in seconds."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _minded(turn: Turn, clock: Clock) -> Attendant:
+    """Return an attendant that looks when it is told to."""
+    attendant = Attendant(idle_seconds=0.5, clock=clock)
+    attendant._thread = threading.current_thread()
+    attendant.mind(turn)
+    return attendant
+
+
+def test_a_turn_that_nobody_watches_is_stopped_after_a_while_with_what_was_written() -> None:
+    clock, kb = Clock(), Scripted(wait=Flag())
+    turn = Conversation().ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    _reached(turn, "writing")
+    attendant = _minded(turn, clock)
+    for seconds in (0, 0.4):
+        clock.now += seconds
+        assert attendant.look()
+        assert turn.state.running
+    clock.now += 0.1
+    assert not attendant.look()
+    assert (turn.state.stage, turn.state.text, turn.state.unwatched) == ("stopped", "Yes", True)
+    assert kb.wait is not None
+    kb.wait.set()
+    assert kb.closed.wait(PATIENCE)
+
+
+def test_a_page_that_comes_back_in_time_goes_on_watching() -> None:
+    clock, kb = Clock(), Scripted(wait=Flag())
+    turn = Conversation().ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    attendant = _minded(turn, clock)
+    attendant.look()
+    clock.now += 0.4
+    with turn.watching() as states:
+        attendant.look()
+        clock.now += 100
+        attendant.look()
+        assert next(states).running
+        assert kb.wait is not None
+        kb.wait.set()
+        assert list(states)[-1].stage == "finished"
+    assert not attendant.look()
+
+
+def test_who_is_gone_is_let_go_and_does_not_count() -> None:
+    clock, kb, there = Clock(), Scripted(wait=Flag()), [True, True]
+    turn = Conversation().ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    _reached(turn, "writing")
+    attendant = _minded(turn, clock)
+    with turn.watching(lambda: there[0]) as first, turn.watching(lambda: there[1]) as second:
+        assert next(first).text == next(second).text == "Yes"
+        there[0] = False
+        attendant.look()
+        assert list(first) == []  # ends, though the answer goes on
+        clock.now += 1
+        attendant.look()
+        assert turn.state.running
+        there[1] = False
+        attendant.look()
+        clock.now += 1
+        attendant.look()
+    assert turn.state.stage == "stopped"
+    assert kb.wait is not None
+    kb.wait.set()
+
+
+def test_the_eldest_of_too_many_watchers_goes() -> None:
+    kb = Scripted(wait=Flag())
+    turn = Conversation().ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    _reached(turn, "writing")
+    with turn.watching() as eldest:
+        assert next(eldest).running
+        others = [turn.watching() for _ in range(MAX_WATCHERS)]
+        states = [other.__enter__() for other in others]
+        assert list(eldest) == []
+        assert all(next(each).running for each in states)
+        for other in others:
+            other.__exit__(None, None, None)
+    assert kb.wait is not None
+    kb.wait.set()
+    assert _ended(turn).stage == "finished"
+
+
+def test_a_page_is_there_while_it_listens_and_for_a_moment_after_it_asked() -> None:
+    clock = Clock()
+    pages = Pages(clock=clock)
+    with pages.expecting("s") as is_there:
+        assert is_there()
+        clock.now += FIRST_STREAM_SECONDS
+        assert not is_there()
+        with pages.listening("s"), pages.listening("t"):
+            assert is_there()
+            with pages.listening("s"):
+                pass
+            assert is_there()
+        assert not is_there()
+        with pages.listening("s"):
+            assert is_there()
+            pages.turns_away("t")
+            assert is_there()
+            pages.turns_away("s")
+            assert not is_there()
+    with pages.expecting("s") as is_there:
+        with pages.listening("s"):
+            pass
+        assert not is_there(), "it listened and left"
+
+
+def test_an_answer_stopped_for_want_of_watchers_is_written_anew_for_who_comes_back_soon() -> None:
+    stopped, kb, conversation = Scripted(wait=Flag()), Scripted(), Conversation()
+    turn = conversation.ask(stopped, "leave", filter=SearchFilter(collections=("hr",)))
+    assert turn is not None
+    _reached(turn, "writing")
+    assert conversation.resume(kb) is None
+    turn.abandon()
+    assert stopped.wait is not None
+    stopped.wait.set()
+    again = conversation.resume(kb)
+    assert _ended(again).stage == "finished"
+    assert kb.asked == [("leave", (), SearchFilter(collections=("hr",)))]
+    assert conversation.turns == (again,)
+    assert conversation.resume(kb) is None
+
+
+def test_an_answer_that_a_person_stopped_is_not_written_anew() -> None:
+    stopped, conversation = Scripted(wait=Flag()), Conversation()
+    turn = conversation.ask(stopped, "leave", filter=SearchFilter())
+    assert turn is not None
+    turn.stop()
+    assert stopped.wait is not None
+    stopped.wait.set()
+    assert conversation.resume(Scripted()) is None
+
+
+# --- keeping -------------------------------------------------------------------------------------------------------
+
+
+class Notes:
+    """Keeps turns in a list; its disk may be full."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.full = full
+        self.kept: list[tuple[str, str, TurnState]] = []
+        self.dropped: list[tuple[str, str, tuple[str, ...]]] = []
+        self.n_ended = threading.Semaphore(0)
+
+    def keep(self, owner: str, conversation_id: str, turn: TurnState) -> None:
+        self.kept.append((owner, conversation_id, turn))
+        if not turn.running:
+            self.n_ended.release()
+        if self.full:
+            raise DiskFull("no room is left")
+
+    def drop(self, owner: str, conversation_id: str, turn_ids: Sequence[str]) -> None:
+        self.dropped.append((owner, conversation_id, tuple(turn_ids)))
+
+    def turns(self, owner: str, conversation_id: str) -> list[TurnState]:
+        newest = {state.id: state for who, at, state in self.kept if (who, at) == (owner, conversation_id)}
+        return list(newest.values())
+
+    def turn(self, owner: str, turn_id: str) -> TurnState | None:
+        return next((state for who, _, state in self.kept[::-1] if (who, state.id) == (owner, turn_id)), None)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_turns_are_kept_when_they_are_asked_and_when_they_end_and_a_full_disk_stops_no_answer(full: bool) -> None:
+    notes = Notes(full=full)
+    conversation = Conversations(keeper=notes).new("ann")
+    turn = conversation.ask(Scripted(), "leave", filter=SearchFilter(collections=("hr",)))
+    last = _ended(turn)
+    assert last.stage == "finished"
+    assert notes.n_ended.acquire(timeout=PATIENCE)
+    assert [(owner, at, state.stage, state.scope) for owner, at, state in notes.kept] == [
+        ("ann", conversation.id, stage, ("hr",)) for stage in ("searching", "finished")
+    ]
+    assert notes.kept[-1][2] == last
+    _ended(conversation.ask_again(Scripted(), last.id, filter=SearchFilter()))
+    assert notes.dropped == [("ann", conversation.id, (last.id,))]
+
+
+def test_a_turn_that_is_stopped_is_kept_once_with_what_was_written() -> None:
+    notes, kb = Notes(), Scripted(wait=Flag())
+    turn = Conversations(keeper=notes).new("ann").ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    _reached(turn, "writing")
+    turn.stop()
+    turn.stop()
+    assert kb.wait is not None
+    kb.wait.set()
+    assert kb.closed.wait(PATIENCE)
+    assert [(state.stage, state.text) for _, _, state in notes.kept[1:]] == [("stopped", "Yes")]
+
+
+def test_a_kept_conversation_is_put_back_and_gone_on_with() -> None:
+    kb, conversations = Scripted(), Conversations()
+    finished = _ended(Conversation().ask(kb, "one", filter=SearchFilter()))
+    stopped = replace(finished, id="s", stage="stopped", answer=None)
+    back = conversations.restore("ann", "kept", [finished, stopped])
+    assert (back.id, back.running, conversations.get("ann", "kept")) == ("kept", None, back)
+    assert conversations.restore("ann", "kept") is back
+    assert conversations.turn("ann", finished.id) == finished
+    _ended(back.ask(kb, "two", filter=SearchFilter()))
+    assert [message.content for message in kb.asked[-1][1]] == ["one", "Yes to one."]
+
+
+def test_closing_stops_every_turn_and_waits_until_the_model_is_free() -> None:
+    class Slow(Scripted):
+        def _events(self, question: str) -> Iterator[Event]:
+            try:
+                while True:
+                    yield Token(text="on ")
+            finally:
+                self.closed.set()
+
+    kb, conversations = Slow(), Conversations(admission=Admission(at_once=1))
+    turns = [conversations.new(owner).ask(kb, "leave", filter=SearchFilter()) for owner in ("ann", "bob")]
+    conversations.close(patience_seconds=PATIENCE)
+    assert kb.closed.is_set()
+    assert [turn.state.stage for turn in turns if turn] == ["stopped", "stopped"]
+
+
+# --- over a real connection ----------------------------------------------------------------------------------------
+
+
+class Writes:
+    """Writes with a model for as long as it is let; notes when its streams are closed."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.pen = model, Flag()
+        self.closed = threading.Semaphore(0)
+
+    def stream(
+        self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None
+    ) -> Iterator[Event]:
+        return self._events(question)
+
+    def _events(self, question: str) -> Iterator[Event]:
+        stream: Any = self.model.stream(question, max_tokens=10_000)
+        try:
+            yield Retrieved(hits=())
+            for chunk in stream:
+                yield Token(text=str(chunk.content))
+                self.pen.wait(0.01)
+        finally:
+            stream.close()
+            self.closed.release()
+
+
+@pytest.fixture(scope="module")
+def writes() -> Writes:
+    return Writes(ScriptedChatModel(replies=("and on " * 5000,)))
+
+
+@pytest.fixture(scope="module")
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture(scope="module")
+def conversations(notes: Notes) -> Conversations:
+    return Conversations(admission=Admission(at_once=1), idle_stop_seconds=0.1, keeper=notes)
+
+
+@pytest.fixture(scope="module")
+def address(writes: Writes, conversations: Conversations) -> Iterator[str]:
+    """A page with one event on a real server, which answers as the chat does."""
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)  # as the app does
+
+    def ask(question: str, request: gr.Request) -> Iterator[str]:
+        turn = conversations.new(question).ask(writes, question, filter=SearchFilter())
+        assert turn is not None
+        page = conversations.pages.expecting(str(request.session_hash))
+        with page as is_there, turn.watching(is_there) as states:
+            for state in states:
+                yield f"{state.stage} {state.text[:40]}"
+
+    app = FastAPI()
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        question, said = gr.Textbox(), gr.Textbox()
+        question.submit(ask, question, said, api_name="ask", concurrency_limit=None)
+    gr.mount_gradio_app(app, blocks, path="/page", ssr_mode=False)
+    app.add_middleware(NotesStreams, pages=conversations.pages)
+    with listen("127.0.0.1", 0) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/page/gradio_api/queue"
+        server.should_exit = True
+        thread.join()
+
+
+def _look_until(address: str, question: str, stage: str) -> None:
+    """Ask as a page does, listen until the answer is at a stage, and drop the connection."""
+    session = secrets.token_hex(6)
+    with httpx.Client(timeout=PATIENCE, verify=False) as client:
+        client.post(
+            f"{address}/join", json={"data": [question], "fn_index": 0, "session_hash": session}
+        ).raise_for_status()
+        with client.stream("GET", f"{address}/data", params={"session_hash": session}) as stream:
+            for line in stream.iter_lines():
+                event = json.loads(line.removeprefix("data: ") or "{}")
+                if stage in json.dumps(event.get("output") or ""):
+                    return
+    raise AssertionError(f"the answer never was {stage}")
+
+
+def test_every_page_that_goes_away_frees_the_model(address: str, writes: Writes, conversations: Conversations) -> None:
+    for n in range(20):
+        _look_until(address, f"question {n}", "writing")
+        assert writes.closed.acquire(timeout=PATIENCE), f"stream {n} was not closed, so the model writes on"
+        state = conversations.get(f"question {n}").turns[-1].state
+        assert (state.stage, state.unwatched, bool(state.text)) == ("stopped", True, True)
+    assert not writes.closed.acquire(blocking=False)
+
+
+def test_a_page_that_goes_away_gives_its_place_in_line_to_the_others(
+    address: str, writes: Writes, conversations: Conversations, notes: Notes
+) -> None:
+    running = conversations.new("first").ask(writes, "first", filter=SearchFilter())
+    assert running is not None
+    with running.watching():
+        n_kept = len(notes.kept)
+        while notes.n_ended.acquire(blocking=False):
+            pass
+        _look_until(address, "one who leaves", "waiting")
+        assert notes.n_ended.acquire(timeout=PATIENCE)
+        assert [(state.stage, state.unwatched) for _, _, state in notes.kept[n_kept:]] == [
+            ("waiting", False), ("stopped", True),
+        ]  # fmt: skip
+        running.stop()
+    assert writes.closed.acquire(timeout=PATIENCE)
+    assert not writes.closed.acquire(blocking=False), "who left was answered"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux tells how long what was sent may wait")
+def test_a_connection_whose_other_side_vanished_ends_within_seconds() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 5
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 10_000

@@ -54,48 +54,50 @@ def _ended(job: Job) -> JobState:
 
 
 def test_a_job_ends_with_a_report_for_each_file() -> None:
-    state = _ended(Jobs(Reads()).start([Path("a"), Path("b")], collection="hr"))
+    state = _ended(Jobs().start([Path("a"), Path("b")], collection="hr", into=Reads()))
     assert (state.stage, [report.path for report in state.reports]) == ("finished", ["a", "b"])
 
 
 def test_jobs_run_one_after_another_and_the_running_one_is_shown() -> None:
     gate = Event()
     reads = Reads(wait=gate)
-    jobs = Jobs(reads)
-    first, second = jobs.start([Path("a")], collection="one"), jobs.start([Path("b")], collection="two")
+    jobs = Jobs()
+    first = jobs.start([Path("a")], collection="one", into=reads)
+    second = jobs.start([Path("b")], collection="two", into=reads)
     next(state for state in first.live.watch(pause_seconds=0.001) if state.reports)
-    assert jobs.newest is first
+    assert jobs.newest() is first
     assert second.state.stage == "queued"
     gate.set()
     assert (_ended(first).stage, _ended(second).stage) == ("finished", "finished")
     assert reads.order == ["one", "two"]
-    assert jobs.newest is second
+    assert jobs.newest() is second
 
 
 def test_a_job_is_cancelled_while_it_runs_and_before_it_starts() -> None:
     reads = Reads(wait=Event())
-    jobs = Jobs(reads)
-    first, second = jobs.start([Path("a"), Path("b")], collection="one"), jobs.start([Path("c")], collection="two")
+    jobs = Jobs()
+    first = jobs.start([Path("a"), Path("b")], collection="one", into=reads)
+    second = jobs.start([Path("c")], collection="two", into=reads)
     next(state for state in first.live.watch(pause_seconds=0.001) if state.reports)
     second.cancel()
     first.cancel()
     assert _ended(first).stage == "cancelled"
     assert [report.path for report in first.state.reports] == ["a"]
     assert _ended(second).stage == "cancelled"
-    third = jobs.start([], collection="three")
+    third = jobs.start([], collection="three", into=reads)
     assert _ended(third).stage == "finished"
     assert reads.order == ["one", "three"]
 
 
 @pytest.mark.parametrize("error", [StoreLocked("another process writes"), DiskFull("no room is left")])
 def test_an_error_that_stops_an_ingest_is_the_jobs_last_word(error: StoreLocked | DiskFull) -> None:
-    state = _ended(Jobs(Reads(error=error)).start([Path("a")], collection="hr"))
+    state = _ended(Jobs().start([Path("a")], collection="hr", into=Reads(error=error)))
     assert (state.stage, state.error) == ("failed", error)
 
 
 def test_closing_cancels_what_runs() -> None:
-    jobs = Jobs(Reads(wait=Event()))
-    job = jobs.start([Path("a")], collection="hr")
+    jobs = Jobs()
+    job = jobs.start([Path("a")], collection="hr", into=Reads(wait=Event()))
     next(state for state in job.live.watch(pause_seconds=0.001) if state.reports)
     jobs.close(patience_seconds=PATIENCE)
     assert job.state.stage == "cancelled"
@@ -129,7 +131,7 @@ def test_names_that_differ_stay_apart_when_they_are_mended() -> None:
 
 
 def _received(uploads: Uploads, name: str, text: str) -> Path:
-    folder = uploads.incoming / "one"
+    folder = uploads.incoming_of("ann") / "one"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text)
     return folder / name
@@ -137,12 +139,12 @@ def _received(uploads: Uploads, name: str, text: str) -> Path:
 
 def test_an_upload_is_kept_in_its_collections_folder_and_replaces_the_one_of_its_name(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path, max_mb=1)
-    first = uploads.keep(_received(uploads, "a.txt", "old"), collection="../hr")
-    second = uploads.keep(_received(uploads, "a.txt", "new"), collection="../hr")
+    first = uploads.keep(_received(uploads, "a.txt", "old"), collection="../hr", person_id="ann")
+    second = uploads.keep(_received(uploads, "a.txt", "new"), collection="../hr", person_id="ann")
     assert first == second
     assert first.read_text() == "new"
     assert first.parent.parent == uploads.folder
-    assert list(uploads.incoming.iterdir()) == []
+    assert list(uploads.incoming_of("ann").iterdir()) == []
 
 
 def test_no_file_of_the_server_is_taken_for_an_upload(tmp_path: Path) -> None:
@@ -153,19 +155,19 @@ def test_no_file_of_the_server_is_taken_for_an_upload(tmp_path: Path) -> None:
     (uploads.incoming / "link.txt").symlink_to(secret)
     for path in (secret, uploads.incoming / ".." / ".." / ".." / "secret.txt", uploads.incoming / "link.txt"):
         with pytest.raises(UsageError, match="no uploaded file"):
-            uploads.keep(path, collection="hr")
+            uploads.keep(path, collection="hr", person_id="ann")
     assert secret.read_text() == "secret"
 
 
 def test_an_upload_over_the_limit_is_refused(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path, max_mb=0)
     with pytest.raises(FileTooLarge, match=r"big\.txt: the file is larger than 0 MiB"):
-        uploads.keep(_received(uploads, "big.txt", "xx"), collection="hr")
+        uploads.keep(_received(uploads, "big.txt", "xx"), collection="hr", person_id="ann")
 
 
 def test_only_uploads_are_discarded_with_their_documents(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path / "data", max_mb=1)
-    kept = uploads.keep(_received(uploads, "a.txt", "a"), collection="hr")
+    kept = uploads.keep(_received(uploads, "a.txt", "a"), collection="hr", person_id="ann")
     own = tmp_path / "own.txt"
     own.write_text("mine")
     uploads.discard([_source(kept), _source(own), _source(kept)])

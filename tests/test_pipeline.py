@@ -223,6 +223,28 @@ def test_chunks_of_many_files_are_embedded_together_in_order_of_length(store: St
         assert lengths == sorted(lengths, reverse=True)
 
 
+class Aside:
+    """Counts its pauses; work is hurried where it says so."""
+
+    def __init__(self, *, hurried: bool) -> None:
+        self.hurried, self.n_pauses = hurried, 0
+
+    def pause(self, stop: threading.Event) -> None:
+        self.n_pauses += 1
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_an_ingest_asks_before_each_step_and_embeds_in_small_ones_while_others_wait(
+    store: Store, folder: Path, hurried: bool
+) -> None:
+    write(folder, {"long.txt": "".join(f"Note number {n} of a long afternoon. " for n in range(700))})
+    aside, embedder = Aside(hurried=hurried), HashingEmbedder()
+    report = Pipeline(store, embedder, SETTINGS, pace=aside).ingest([folder], collection="c")
+    assert {file.status for file in report.files} == {"added"}
+    assert aside.n_pauses == len(report.files) + len(embedder.batches)
+    assert max(map(len, embedder.batches)) == (8 if hurried else 16)
+
+
 def test_a_file_is_acknowledged_only_after_others_can_read_it(
     tmp_path: Path, store: Store, pipeline: Pipeline, folder: Path
 ) -> None:

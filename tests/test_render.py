@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from app.conversations import TurnState
 from app.jobs import JobState
-from app.ui.render import answer_html, closest_html, model_name, place, snippet, sources_html, turn_html, turns_html
+from app.people.records import CollectionRights, GivenRating, Right
+from app.turns import TurnState
+from app.ui.feedback import given_html, rating_form_html
+from app.ui.render import (
+    Beside,
+    answer_html,
+    closest_html,
+    model_name,
+    place,
+    snippet,
+    sources_html,
+    turn_html,
+    turns_html,
+)
 from app.ui.reports import documents_html, job_html, kind_of
 from app.ui.source_pane import Passage, passage_html, picture_address
 from core.errors import EmptyQuestion, EncryptedDocument
@@ -44,13 +58,13 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def assert_harmless(html: str) -> Reader:
-    """Assert that the markup is of our own tags, runs nothing and leads nowhere else."""
+def assert_harmless(html: str, *, links: Collection[str] = (), more_tags: Collection[str] = ()) -> Reader:
+    """Assert that the markup is of our own tags, runs nothing and leads nowhere but to the ``links`` named."""
     reader = Reader(html)
-    assert set(reader.tags) <= ALLOWED_TAGS
+    assert set(reader.tags) <= {*ALLOWED_TAGS, *more_tags}
     for name, value in reader.attributes:
         assert not name.startswith("on")
-        assert name != "href"
+        assert name != "href" or value in links
         assert name != "src" or str(value).startswith("/api/pages/")
     return reader
 
@@ -135,14 +149,29 @@ def test_nothing_of_a_file_name_or_a_report_becomes_markup() -> None:
         media_type=HOSTILE, size_bytes=1, modified=0, ingested=0, title=HOSTILE, n_chunks=1, n_pages=None,
         language=HOSTILE, recipe="",
     )  # fmt: skip
+    shelf = CollectionRights(name=HOSTILE, label=HOSTILE, right="own", owner_name=HOSTILE)
     reports = (
         FileReport(path=HOSTILE, status="added", n_chunks=1, notes=(HOSTILE,)),
         FileReport.failure(HOSTILE, EncryptedDocument(HOSTILE, where=HOSTILE, remedy=HOSTILE)),
     )
     job = JobState(id=HOSTILE, collection=HOSTILE, stage="failed", reports=reports, error=EncryptedDocument(HOSTILE))
     for language in ("en", "zh"):
-        assert HOSTILE in assert_harmless(documents_html([source], language, filtered=False)).text
+        assert HOSTILE in assert_harmless(documents_html([source], language, shelves={HOSTILE: shelf})).text
         assert_harmless(job_html(job, language))
+
+
+def test_who_may_only_read_a_collection_is_shown_no_way_to_delete_from_it() -> None:
+    source = StoredSource(
+        source_id="s" * 32, path="a.pdf", collection="hr~x", location="/x", sha256="0", media_type="application/pdf",
+        size_bytes=1, modified=0, ingested=0, title="", n_chunks=1, n_pages=None, language="en", recipe="",
+    )  # fmt: skip
+    rights: tuple[Right, ...] = ("read", "write", "own")
+    for right in rights:
+        shelf = CollectionRights(name="hr~x", label="HR", right=right)
+        shown = Reader(documents_html([source], "en", shelves={"hr~x": shelf}))
+        assert ("button" in shown.tags) is (right != "read")
+        assert "HR" in shown.text
+        assert "hr~x" not in shown.text
 
 
 def test_nothing_of_a_passage_becomes_markup_however_it_is_shown() -> None:
@@ -173,6 +202,49 @@ def test_an_answer_that_is_not_in_the_documents_shows_the_closest_passages() -> 
     assert "Closest passages" in html
     assert re.findall(r'data-open="(.*?)"', html) == ["turn-1/h1", "turn-1/h2", "turn-1/h3"]
     assert "unsupported" not in html
+
+
+def test_an_answer_to_a_question_about_everything_says_that_it_covers_what_was_found() -> None:
+    answer = _answer("Two.", (Sentence(start=0, end=4, citations=(1,)),), (_citation(),), hits=(_hit(), _hit("More.")))
+    turn = _turn(stage="finished", text="Two.", answer=answer)
+    for kind, said in (
+        ("count", "Counted only in the 2 passages"),
+        ("list", "Only what the 2"),
+        ("extreme", "Compared"),
+    ):
+        assert said in Reader(turn_html(turn, "en", beside=Beside(uncovered=kind))).text  # type: ignore[arg-type]
+    assert "2 段原文" in Reader(turn_html(turn, "zh", beside=Beside(uncovered="count"))).text
+    assert "passages found" not in turn_html(turn, "en")
+
+
+def test_the_pane_goes_on_to_what_was_found_and_not_cited() -> None:
+    other = replace(_hit("More."), chunk=replace(_hit("More.").chunk, id="d" * 32))
+    answer = _answer("Yes.", (Sentence(start=0, end=4, citations=(1,)),), (_citation(),), hits=(_hit(), other))
+    assert 'data-also="turn-1/h2"' in turn_html(_turn(stage="finished", text="Yes.", answer=answer), "en")
+    cited = replace(answer, hits=(_hit(),))
+    assert "data-also" not in turn_html(_turn(stage="finished", text="Yes.", answer=cited), "en")
+
+
+def test_a_question_can_be_edited_once_its_answer_has_ended() -> None:
+    assert "data-edit" in turn_html(_turn(stage="stopped"), "en")
+    assert "data-edit" not in turn_html(_turn(stage="writing", text="It"), "en")
+
+
+def test_what_a_person_wrote_about_an_answer_never_becomes_markup() -> None:
+    given = GivenRating(verdict="down", reason="wrong", corrected=f"</textarea>{HOSTILE}")
+    form = assert_harmless(
+        rating_form_html(given, "en", refused=False),
+        more_tags={"form", "fieldset", "legend", "label", "input", "textarea"},
+    )
+    assert HOSTILE in form.text
+    assert_harmless(given_html(given, "zh"))
+
+
+def test_an_original_can_be_saved_where_it_is_still_there() -> None:
+    passage = _passage("quotation", Locator(start=0, end=9))
+    assert "href" not in passage_html(passage, "en")
+    shown = replace(passage, original=True, source_id="../x")
+    assert_harmless(passage_html(shown, "en"), links={"/api/sources/..%2Fx/original"}, more_tags={"a"})
 
 
 def test_model_and_times_stand_under_an_answer() -> None:

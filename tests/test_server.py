@@ -11,21 +11,41 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from app.security import OWNER_COOKIE, Guard, is_loopback, owner_of
-from app.server import listen, wanted_language
+from app.people.records import Person
+from app.security import SESSION_COOKIE, Guard, is_loopback
+from app.server import listen
 from app.sources_api import MAX_BOXES, parse_boxes
+from app.web.language import wanted_language
 from core.errors import PortInUse
 
-KEY = "a" * 43
+ANN = Person(id="a", name="Ann", role="reader", disabled=False, created=0.0)
+
+
+class _OneToken:
+    """Knows Ann by her token, and nobody else."""
+
+    def __init__(self, *, first_start: bool = False) -> None:
+        self.first_start = first_start
+
+    def recognize(self, token: str) -> Person | None:
+        return ANN if token == "anns" else None
+
+    def awaits_admin(self) -> bool:
+        return self.first_start
 
 
 async def _who(request: Request) -> HTMLResponse:
-    return HTMLResponse(owner_of(request.cookies) or "nobody")
+    person = getattr(request.state, "person", None)
+    return HTMLResponse(person.name if person else "nobody", headers={"Access-Control-Allow-Origin": "*"})
 
 
-def _client(host: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
-    app = Guard(Starlette(routes=[Route("/", _who, methods=["GET", "POST"])]), host=host)
+def _client(
+    host: str = "127.0.0.1", *, token: str = "anns", first_start: bool = False, **headers: str
+) -> httpx.AsyncClient:
+    routes = [Route("/{path:path}", _who, methods=["GET", "POST"])]
+    app = Guard(Starlette(routes=routes), host=host, visitors=_OneToken(first_start=first_start))
     transport = httpx.ASGITransport(app=app)
+    headers = {"Cookie": f"{SESSION_COOKIE}={token}", **headers}
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860", headers=headers)
 
 
@@ -73,17 +93,58 @@ async def test_only_its_own_pages_may_send(origin: str | None, status: int) -> N
 
 
 @pytest.mark.anyio
-async def test_a_browser_is_given_its_session_once_and_only_a_whole_one_counts() -> None:
+async def test_every_request_is_somebodys_and_no_answer_is_kept_or_shared() -> None:
     async with _client() as client:
-        first = await client.get("/")
-        assert (first.text, "HttpOnly" in first.headers["set-cookie"]) == ("nobody", True)
-        assert "SameSite=Strict" in first.headers["set-cookie"]
-        second = await client.get("/")
-        assert second.text == client.cookies[OWNER_COOKIE]
-        assert "set-cookie" not in second.headers
-    for forged in ("short", KEY + "/..", "a" * 65):
-        async with _client(Cookie=f"{OWNER_COOKIE}={forged}") as client:
-            assert (await client.get("/")).text == "nobody"
+        answered = await client.get("/en/")
+    assert (answered.text, answered.headers["cache-control"]) == ("Ann", "no-store")
+    assert "access-control-allow-origin" not in answered.headers
+    assert "frame-ancestors 'none'" in answered.headers["content-security-policy"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [
+        ("/", "/sign-in"),
+        ("/en/", "/sign-in?next=/en/"),
+        ("/zh/?a=1&b=/x", "/sign-in?next=/zh/%3Fa%3D1%26b%3D/x"),
+        ("/account", "/sign-in?next=/account"),
+    ],
+)
+async def test_a_page_of_nobodys_leads_to_where_one_signs_in(path: str, leads_to: str) -> None:
+    async with _client(token="guessed") as client:
+        answered = await client.get(path)
+        assert (answered.status_code, answered.headers["location"]) == (303, leads_to)
+        assert (await client.post(path)).status_code == 401
+    async with _client(token="", first_start=True) as client:
+        assert (await client.get(path)).headers["location"] == "/welcome"
+
+
+@pytest.mark.anyio
+async def test_a_link_from_another_site_is_followed_once_more_with_the_cookie() -> None:
+    crossed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    async with _client(token="", **crossed) as client:
+        answered = await client.get("/en/")
+    assert (answered.status_code, 'http-equiv="refresh"' in answered.text) == (200, True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "path", ["/api/pages/x/1.png", "/en/config", "/en/gradio_api/queue/join", "/x", "/en/assets/", "/assets/a/b"]
+)
+async def test_programs_are_told_by_the_table_of_errors(path: str) -> None:
+    async with _client(token="") as client:
+        answered = await client.get(path)
+    assert (answered.status_code, answered.json()["error"]["code"]) == (401, "sign_in_needed")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "path", ["/sign-in", "/welcome", "/join/x", "/healthz", "/assets/page.js", "/en/assets/a/b.js"]
+)
+async def test_entrances_and_looks_are_for_everybody(path: str) -> None:
+    async with _client(token="") as client:
+        assert (await client.get(path)).text == "nobody"
 
 
 def test_loopback_is_told_from_the_network() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,20 +17,15 @@ import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, TimeoutError, expect, sync_playwright
 
 from app.knowledge_base import KnowledgeBase
-from app.security import OWNER_COOKIE
+from app.people.database import People
+from app.people.history import History
+from app.people.sessions import Sessions
+from app.security import SESSION_COOKIE
 from app.server import create_app, listen
-from app.services import Services
 from core.records import Event, Message, SearchFilter, Token
-from core.settings import (
-    AnswerSettings,
-    EmbedderSettings,
-    GeneratorSettings,
-    IngestSettings,
-    ReaderSettings,
-    ServeSettings,
-    Settings,
-)
-from tests.small_store import HashingEmbedder
+from core.settings import ServeSettings
+from tests.small_app import SmallServices, small_settings
+from tests.small_people import add
 
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "knowledge_base"
 FILES = ("handbook/staff-handbook-2025.pdf", "prices/price-list-2025-eur.xlsx", "中文/售后服务常见问题.md")
@@ -44,12 +41,6 @@ CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
     "--disable-sync",
 ]  # fmt: skip
-
-
-class SmallServices(Services):
-    """The app's services with an embedder that needs no model."""
-
-    _embedder = HashingEmbedder()  # type: ignore[assignment]
 
 
 class PacedKnowledgeBase(KnowledgeBase):
@@ -81,15 +72,7 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacedKnowledgeBase]
     for name in FILES:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(SAMPLE / name, folder / name)
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("data"),
-        ingest=IngestSettings(parse_workers=1, ocr=False),
-        embedder=EmbedderSettings(),
-        generator=GeneratorSettings(backend="none"),
-        reader=ReaderSettings(model="none"),
-        answer=AnswerSettings(refuse_below=0.0),
-        serve=ServeSettings(),
-    )
+    settings = small_settings(tmp_path_factory.mktemp("data"))
     PacedKnowledgeBase.gate.set()
     with PacedKnowledgeBase(SmallServices(settings)) as opened:
         report = opened.ingest(folder)
@@ -98,9 +81,29 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacedKnowledgeBase]
 
 
 @pytest.fixture(scope="module")
-def address(kb: KnowledgeBase) -> Iterator[str]:
+def people(kb: KnowledgeBase) -> Iterator[People]:
+    with People.open(kb.settings.data_dir) as opened:
+        add(opened, "Root", "admin")
+        yield opened
+
+
+@pytest.fixture
+def token(people: People) -> str:
+    """The session of a new administrator, who has said nothing yet."""
+    return Sessions(people, ServeSettings()).create(add(people, f"Ann {secrets.token_hex(4)}", "admin").id)
+
+
+@pytest.fixture
+def client(address: str, token: str) -> Iterator[httpx.Client]:
+    """A program that is signed in as the page is."""
+    with httpx.Client(base_url=address, cookies={SESSION_COOKIE: token}) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def address(kb: KnowledgeBase, people: People) -> Iterator[str]:
     with listen("127.0.0.1", 0) as listening:
-        app = create_app(kb, host="127.0.0.1")
+        app = create_app(kb, people, host="127.0.0.1")
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -118,9 +121,13 @@ def browser(chromium_path: str | None) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A fresh browser session on the chat; at the end it must have said no error and asked no other server."""
+def page(browser: Browser, address: str, token: str) -> Iterator[Page]:
+    """A browser on the chat in which a new person is signed in.
+
+    At the end it must have said no error and asked no other server.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
     opened, errors, elsewhere = context.new_page(), [], []
 
     def on_console(message: ConsoleMessage) -> None:
@@ -172,11 +179,6 @@ def choose_collection(page: Page, name: str) -> None:
         page.keyboard.press("Escape")
         return
     raise AssertionError(f"{name} could not be picked")
-
-
-def own_cookie(page: Page) -> dict[str, str]:
-    """Return the cookie that says whose browser this is."""
-    return {c["name"]: c["value"] for c in page.context.cookies() if c["name"] == OWNER_COOKIE}
 
 
 def rows(page: Page) -> list[str]:
@@ -232,12 +234,59 @@ def test_an_answer_that_is_being_written_is_found_again_after_a_reload(page: Pag
         page.locator("#question textarea").fill(QUESTION)
         page.keyboard.press("Enter")
         expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
-        page.reload()
-        expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
+        page.reload()  # soon enough and it goes on; later it was stopped, and is written anew
+        expect(page.locator(".turn[aria-busy]")).to_be_visible(timeout=30_000)
     finally:
         kb.gate.set()
-    expect(page.locator(".answer")).to_contain_text(QUOTE)
+    expect(page.locator(".answer")).to_contain_text(QUOTE, timeout=30_000)
     expect(page.locator(".chip").first).to_be_visible()
+
+
+def test_an_answer_stops_when_its_tab_is_closed_and_what_was_written_is_kept(
+    page: Page, kb: PacedKnowledgeBase, people: People, token: str
+) -> None:
+    kb.gate.clear()
+    kb.closed.clear()
+    try:
+        page.locator("#question textarea").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
+        turn_id = page.locator(".turn").get_attribute("data-turn") or ""
+        person = Sessions(people, ServeSettings()).resolve(token)
+        assert person is not None
+        page.close()
+        until = time.monotonic() + 20
+        while (kept := History(people, person).turn(turn_id)).stage != "stopped" and time.monotonic() < until:
+            time.sleep(0.05)
+        assert (kept.stage, kept.text) == ("stopped", "Full-time")
+    finally:
+        kb.gate.set()
+    assert kb.closed.wait(10), "the stream was not closed, so a model would go on writing"
+
+
+def test_a_server_that_went_away_is_said_and_the_page_loads_anew_with_what_was_typed(
+    browser: Browser, address: str, token: str
+) -> None:
+    context = browser.new_context(locale="zh-CN")
+    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
+    page.locator("#question textarea").fill("half a quest")
+    page.route("**/app_id", lambda route: route.abort())
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(page.locator("#lost")).to_have_text("服务器没有响应，正在重试……")
+    page.unroute("**/app_id")
+    expect(page.locator("#lost")).to_have_count(0, timeout=20_000)
+    assert page.locator("#question textarea").input_value() == "half a quest"
+
+    page.evaluate("window.before = true")
+    page.route("**/app_id", lambda route: route.fulfill(json={"app_id": 1}))  # what another start of the server says
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    page.wait_for_function("() => window.before === undefined", timeout=30_000)
+    page.unroute("**/app_id")
+    expect(page.locator("#question textarea")).to_have_value("half a quest", timeout=30_000)
+    context.close()
 
 
 def test_the_keyboard_walks_through_the_sources_and_closes_them(page: Page) -> None:
@@ -247,10 +296,13 @@ def test_the_keyboard_walks_through_the_sources_and_closes_them(page: Page) -> N
     page.keyboard.press("Enter")
     pane = page.get_by_role("complementary", name="Source")
     expect(pane).to_be_focused()
-    n_cards = page.locator(".sources .card").count()
-    for i in range(1, n_cards):
-        page.keyboard.press("ArrowRight")
-        expect(page.locator(".pane-count")).to_have_text(f"{i + 1} / {n_cards}")
+    also = (page.locator(".sources").get_attribute("data-also") or "").split()
+    n_passages = page.locator(".sources .card").count() + len(also)
+    assert also
+    for number, key in [(2, "ArrowRight"), (1, "p"), *((n, "n") for n in range(2, n_passages + 1)), (n_passages, "n")]:
+        page.keyboard.press(key)
+        expect(page.locator(".pane-count")).to_have_text(f"{number} of {n_passages}")
+    expect(page.locator(".pane-also")).to_have_text("Found, not cited")
     page.keyboard.press("Escape")
     expect(pane).to_be_hidden()
     expect(chip).to_be_focused()
@@ -268,12 +320,12 @@ def test_a_conversation_survives_a_reload_and_a_change_of_language(page: Page, a
     page.reload()
     expect(page.locator(".asked")).to_have_text(QUESTION)
     page.get_by_role("link", name="中文").click()
-    page.wait_for_url(f"{address}/zh/")
+    page.wait_for_url(re.compile(re.escape(f"{address}/zh/")))
     expect(page.locator(".asked")).to_have_text(QUESTION)
     expect(page.get_by_role("button", name="新对话")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     page.goto(address)
-    page.wait_for_url(f"{address}/zh/")
+    page.wait_for_url(re.compile(re.escape(f"{address}/zh/")))
     page.get_by_role("button", name="新对话").click()
     expect(page.locator(".welcome h2")).to_have_text("您想了解什么？")
     expect(page.locator(".asked")).to_have_count(0)
@@ -306,8 +358,155 @@ def test_a_question_can_be_asked_again_and_its_answer_replaces_the_first(page: P
 def test_a_question_without_words_is_explained_in_the_readers_language(page: Page, address: str) -> None:
     ask(page, "?!")
     expect(page.get_by_role("alert")).to_have_text("The question has no words. Type what you want to know.")
-    page.goto(f"{address}/zh/")
+    page.get_by_role("link", name="中文").click()
     expect(page.locator(".failure")).to_have_text("问题没有内容。请输入您想了解的内容。")
+
+
+def test_a_conversation_is_found_by_a_word_opened_renamed_and_deleted(page: Page) -> None:
+    ask(page, QUESTION)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(page).not_to_have_url(re.compile(r"\?c="))
+    ask(page, "What is the price in EUR of the Brisa 300X?")
+    listed = page.locator("#history-pane li")
+    expect(listed).to_have_count(2)
+    expect(listed.first.locator("[aria-current]")).to_contain_text("Brisa 300X")
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("calendar YEAR")
+    expect(page.locator("#history-pane mark")).to_have_text(["calendar", "year"])
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".asked")).to_have_text(QUESTION)
+    expect(page.locator(".turn.is-found")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".asked")).to_contain_text("Brisa 300X")
+
+    page.locator("#history-search").fill("")
+    expect(listed).to_have_count(2)
+    oldest = listed.last
+    oldest.get_by_role("button").click()
+    page.get_by_role("menuitem", name="Rename").click()
+    page.keyboard.type("Leave of the staff")
+    page.keyboard.press("Enter")
+    expect(oldest.locator("[data-go]")).to_have_text("Leave of the staff")
+    oldest.get_by_role("button").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    expect(page.locator("#confirm-sure")).to_have_text("Delete “Leave of the staff”?")
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    expect(listed).to_have_count(1)
+    expect(page.locator(".asked")).to_contain_text("Brisa 300X")
+    page.get_by_role("button", name="Delete all conversations").click()
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    expect(page.locator(".history-none")).to_be_visible()
+    expect(page.locator(".welcome")).to_be_visible()
+
+
+def test_a_conversation_can_be_taken_away_as_a_file(page: Page) -> None:
+    ask(page, QUESTION)
+    page.locator("#history-pane li").get_by_role("button").click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="Export as Markdown").click()
+    assert download.value.suggested_filename.endswith(".md")
+    assert QUOTE in Path(download.value.path()).read_text("utf-8")
+
+
+def test_a_thumb_its_reason_and_what_would_be_right_are_there_again_after_a_reload(page: Page) -> None:
+    ask(page, QUESTION)
+    page.get_by_role("button", name="Bad answer").click()
+    page.get_by_text("Incomplete", exact=True).click()
+    page.get_by_label("What would be right?").fill("27 days, and more after five years.")
+    page.locator(".rating-form").get_by_role("button", name="Send").click()
+    expect(page.locator(".rating")).to_contain_text("Rated as bad: incomplete.")
+    page.reload()
+    expect(page.locator(".rating")).to_contain_text("Rated as bad: incomplete.")
+    expect(page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Say more").click()
+    expect(page.get_by_label("What would be right?")).to_have_value("27 days, and more after five years.")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Good answer").click()
+    expect(page.locator(".rating")).to_contain_text("Rated as good.")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.locator(".rating")).to_be_empty()
+    expect(page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "false")
+
+
+def test_what_is_typed_about_an_answer_outlives_the_next_one(page: Page) -> None:
+    ask(page, QUESTION)
+    page.get_by_role("button", name="Bad answer").click()
+    page.get_by_text("Wrong source", exact=True).click()
+    page.get_by_label("What would be right?").fill("Half a sent")
+    ask(page, "What is the price in EUR of the Brisa 300X?")
+    expect(page.get_by_label("What would be right?")).to_have_value("Half a sent")
+    expect(page.locator(".rating-form input:checked")).to_have_value("wrong_source")
+
+
+def test_a_question_is_edited_and_what_followed_it_is_replaced(page: Page) -> None:
+    ask(page, "What is the price in EUR of the Brisa 300X?")
+    ask(page, "And of the Brisa 200?")
+    page.locator(".turn").first.hover()
+    page.locator(".turn").first.get_by_role("button", name="Edit the question").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirm-sure")).to_have_text("Replace what follows?")
+    page.locator("#confirm").get_by_role("button", name="Replace").click()
+    expect(page.locator(".asked")).to_have_text([QUESTION], timeout=30_000)
+    expect(page.locator(".answer")).to_contain_text(QUOTE)
+    page.reload()
+    expect(page.locator(".asked")).to_have_text([QUESTION])
+
+
+def test_the_panel_stays_folded_and_nothing_moves_while_an_answer_is_written(
+    page: Page, kb: PacedKnowledgeBase
+) -> None:
+    pane, composer = page.locator("#history-pane"), page.locator("#composer")
+    page.get_by_role("button", name="Hide conversations").click()
+    expect(pane).to_be_hidden()
+    page.reload()
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(pane).to_be_hidden()
+    page.get_by_role("button", name="Show conversations").click()
+    expect(pane).to_be_visible()
+    before = composer.bounding_box()
+    kb.gate.clear()
+    try:
+        page.locator("#question textarea").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn[aria-busy] .answer")).to_have_text("Full-time", timeout=30_000)
+        expect(page.locator("#history-pane [aria-current]")).to_be_visible()
+        assert composer.bounding_box() == before
+    finally:
+        kb.gate.set()
+    expect(page.locator(".foot")).to_be_visible()
+    assert composer.bounding_box() == before
+
+
+def test_on_a_phone_the_panel_is_a_drawer(browser: Browser, address: str, token: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, locale="en-GB")
+    page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+    page.goto(address)
+    expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
+    ask(page, QUESTION)
+    pane, show = page.locator("#history-pane"), page.get_by_role("button", name="Show conversations")
+    expect(pane).to_be_hidden()
+    show.click()
+    expect(pane).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(pane).to_be_hidden()
+    expect(show).to_be_focused()
+    show.click()
+    page.mouse.click(380, 500)  # beside it
+    expect(pane).to_be_hidden()
+    show.click()
+    page.locator(".history-new").click()
+    expect(pane).to_be_hidden()
+    expect(page.locator(".welcome")).to_be_visible()
+    show.click()
+    page.locator("#history-pane [data-go]").click()
+    expect(pane).to_be_hidden()
+    expect(page.locator(".asked")).to_have_text(QUESTION)
+    page.close()
 
 
 def test_shift_and_enter_starts_a_new_line_and_sends_nothing(page: Page) -> None:
@@ -319,7 +518,7 @@ def test_shift_and_enter_starts_a_new_line_and_sends_nothing(page: Page) -> None
 
 
 def test_a_file_is_uploaded_found_asked_about_and_deleted(
-    page: Page, address: str, kb: KnowledgeBase, tmp_path: Path
+    page: Page, client: httpx.Client, kb: KnowledgeBase, tmp_path: Path
 ) -> None:
     note = tmp_path / "canteen <b>note.txt"
     note.write_text("The canteen of the Rotterdam office serves pancakes on every second Thursday.\n", "utf-8")
@@ -339,7 +538,7 @@ def test_a_file_is_uploaded_found_asked_about_and_deleted(
     ask(page, "When does the canteen serve pancakes?")
     expect(page.locator(".answer")).to_contain_text("pancakes on every second Thursday")
     opens = page.locator(".chip").first.get_attribute("data-open")
-    assert httpx.get(f"{address}/api/passages/{opens}", cookies=own_cookie(page)).status_code == 200
+    assert client.get(f"/api/passages/{opens}").status_code == 200
 
     open_documents(page)
     page.get_by_role("button", name=f"Delete {name}").click()
@@ -349,7 +548,7 @@ def test_a_file_is_uploaded_found_asked_about_and_deleted(
     page.locator("#confirm").get_by_role("button", name="Delete").click()
     expect(page.locator("#listing .empty")).to_have_text("No document matches")
     assert not kept.exists()
-    gone = httpx.get(f"{address}/api/passages/{opens}", cookies=own_cookie(page))
+    gone = client.get(f"/api/passages/{opens}")
     assert gone.status_code == 404
     assert "This document has been deleted." in gone.text
 
@@ -380,8 +579,11 @@ def test_a_folder_of_this_machine_is_read_into_a_new_collection(page: Page, kb: 
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, address: str, theme: str) -> None:
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    browser: Browser, address: str, token: str, theme: str
+) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme, locale="zh-CN")
+    page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
     page.goto(address)
     expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
     ask(page, QUESTION)
@@ -405,58 +607,56 @@ def test_the_theme_that_is_chosen_is_remembered(page: Page) -> None:
     assert page.evaluate("document.body.classList.contains('dark')") is chosen
 
 
-def test_health_says_how_many_documents_there_are(address: str, kb: KnowledgeBase) -> None:
-    assert httpx.get(f"{address}/healthz").json() == {
-        "status": "ok", "documents": len(kb.documents()), "model": "quotes",
-    }  # fmt: skip
+def test_health_says_that_the_server_is_up_and_with_which_model(address: str) -> None:
+    assert httpx.get(f"{address}/healthz").json() == {"status": "ok", "model": "quotes"}
 
 
-def test_pages_are_pictures_of_stored_sources_and_nothing_else(address: str, kb: KnowledgeBase) -> None:
+def test_pages_are_pictures_of_stored_sources_and_nothing_else(client: httpx.Client, kb: KnowledgeBase) -> None:
     handbook = next(source for source in kb.documents() if source.path.endswith("staff-handbook-2025.pdf"))
-    there = f"{address}/api/pages/{handbook.source_id}"
-    good = httpx.get(f"{there}/1.png?boxes=0.1,0.1,0.5,0.2")
+    there = f"/api/pages/{handbook.source_id}"
+    good = client.get(f"{there}/1.png?boxes=0.1,0.1,0.5,0.2")
     assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
     assert "no-cache" in good.headers["cache-control"]
-    again = httpx.get(f"{there}/1.png?boxes=0.1,0.1,0.5,0.2", headers={"If-None-Match": good.headers["etag"]})
+    again = client.get(f"{there}/1.png?boxes=0.1,0.1,0.5,0.2", headers={"If-None-Match": good.headers["etag"]})
     assert again.status_code == 304
-    assert httpx.get(f"{there}/1.png?boxes=0.1,0.1").status_code == 400
-    assert httpx.get(f"{there}/99.png").status_code == 404
-    assert httpx.get(f"{there}/x.png").status_code == 422
-    assert httpx.get(f"{address}/api/pages/{'0' * 32}/1.png").status_code == 404
-    assert httpx.get(f"{address}/api/pages/..%2F..%2Fetc%2Fpasswd/1.png").status_code == 404
+    assert client.get(f"{there}/1.png?boxes=0.1,0.1").status_code == 400
+    assert client.get(f"{there}/99.png").status_code == 404
+    assert client.get(f"{there}/x.png").status_code == 422
+    assert client.get(f"/api/pages/{'0' * 32}/1.png").status_code == 404
+    assert client.get("/api/pages/..%2F..%2Fetc%2Fpasswd/1.png").status_code == 404
 
 
-def test_a_page_of_a_file_that_changed_is_not_shown(address: str, kb: KnowledgeBase) -> None:
+def test_a_page_of_a_file_that_changed_is_not_shown(client: httpx.Client, kb: KnowledgeBase) -> None:
     source = next(source for source in kb.documents() if source.path.endswith("staff-handbook-2025.pdf"))
     location = Path(source.location)
     kept = location.read_bytes()
     try:
         location.write_bytes(kept[:-1] + b" ")
-        answered = httpx.get(f"{address}/api/pages/{source.source_id}/1.png")
+        answered = client.get(f"/api/pages/{source.source_id}/1.png")
     finally:
         location.write_bytes(kept)
     assert answered.status_code == 410
     assert str(location) not in answered.text
-    assert httpx.get(f"{address}/api/pages/{source.source_id}/1.png").status_code == 200
+    assert client.get(f"/api/pages/{source.source_id}/1.png").status_code == 200
 
 
-def test_passages_are_shown_to_the_browser_that_asked_and_to_no_other(page: Page, address: str) -> None:
+def test_passages_are_shown_to_who_asked_and_to_nobody_else(page: Page, address: str, client: httpx.Client) -> None:
     ask(page, QUESTION)
     opens = page.locator(".chip").first.get_attribute("data-open")
-    assert httpx.get(f"{address}/api/passages/{opens}", cookies=own_cookie(page)).status_code == 200
-    assert httpx.get(f"{address}/api/passages/{opens}").status_code == 404
+    assert client.get(f"/api/passages/{opens}").status_code == 200
+    assert httpx.get(f"{address}/api/passages/{opens}").status_code == 401
 
 
-def test_files_of_the_server_cannot_be_had_through_the_page(address: str, kb: KnowledgeBase) -> None:
+def test_files_of_the_server_cannot_be_had_through_the_page(client: httpx.Client, kb: KnowledgeBase) -> None:
     database = next(kb.settings.data_dir.glob("*.sqlite*"), kb.settings.data_dir)
     for path in ("/etc/passwd", str(database), str(Path(__file__))):
         for language in ("en", "zh"):
-            assert httpx.get(f"{address}/{language}/gradio_api/file={path}").status_code in (403, 404)
+            assert client.get(f"/{language}/gradio_api/file={path}").status_code == 404
 
 
-def test_every_answer_carries_the_policy_that_keeps_the_page_on_its_own_origin(address: str) -> None:
+def test_every_answer_carries_the_policy_that_keeps_the_page_on_its_own_origin(client: httpx.Client) -> None:
     for path in ("/en/", "/healthz", "/en/config", "/api/pages/x/1.png"):
-        headers = httpx.get(f"{address}{path}").headers
+        headers = client.get(path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in headers

@@ -45,7 +45,7 @@ def lines(series: Sequence[Series], *, x: str, y: str) -> str:
 
 def histogram(samples: Sequence[tuple[str, Sequence[float]]], *, x: str, n_bins: int = 20) -> str:
     """Return how many of each named sample fall into each of ``n_bins`` equal bins from 0 to the largest value."""
-    most = _rounded_up(max((max(values, default=0.0) for _, values in samples), default=0.0))
+    most = rounded_up(max((max(values, default=0.0) for _, values in samples), default=0.0))
     counts = [_counted(values, most, n_bins) for _, values in samples]
     highest = _TICKS * math.ceil(max((max(row) for row in counts), default=1) / _TICKS)
     parts = [
@@ -81,7 +81,7 @@ def bars(rows: Sequence[Bar]) -> str:
     return _svg(parts, height=16 + len(rows) * _ROW)
 
 
-def _rounded_up(value: float) -> float:
+def rounded_up(value: float) -> float:
     """Return a number that is no smaller and whose fifths read well."""
     if value <= 0:
         return 1.0

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from app.conversations import Conversation, Conversations
-from app.security import owner_of
-from app.texts import count, say
+from app.people.feedback import Ratings
+from app.question_kind import kind_uncovered
+from app.suggestions import Suggestions
+from app.texts import explain, say
+from app.ui.history import history_html
 from app.ui.parts import QUIET, html
-from app.ui.render import escaped, turn_html, turns_html
-from core.records import Language, SearchFilter
-from core.text import detect_language
+from app.ui.render import Beside, conversation_html, turn_html
+from app.ui.shelves import named_shelves
+from app.ui.welcome import welcome_html
+from app.web.visitors import Visitors
+from core.errors import Throttled
+from core.records import Hit, Language, SearchFilter
 
 if TYPE_CHECKING:
-    from app.knowledge_base import KnowledgeBase
-    from core.interfaces import StoredSource
+    from app.people.own_knowledge_base import OwnKnowledgeBase
+    from app.turns import TurnState
 
-EXAMPLES_FILE = Path(__file__).parents[2] / "examples" / "questions.jsonl"
-N_EXAMPLES = 4
-# Buttons inside the conversation speak to the server through these two events.
+# What the page asks of the server, beside what Gradio's own parts do; page.js calls these.
 _TRANSCRIPT_JS = """
-element.addEventListener('click', (event) => {
-  const example = event.target.closest('[data-ask]');
-  if (example) trigger('ask', { question: example.dataset.ask });
-  const again = event.target.closest('[data-again]');
-  if (again) trigger('again', { turn: again.dataset.again });
-});
+const citadel = (window.citadel ??= {});
+citadel.ask = (question) => trigger('ask', { question });
+citadel.again = (turn, question) => trigger('again', { turn, question });
+citadel.open = (conversation) => trigger('open', { conversation });
 """
 
 Update = tuple[Any, ...]
@@ -53,10 +53,16 @@ class ChatTab:
         """What every event of a turn updates, in order."""
         return [self.transcript, self.current, self.question, self.conversation]
 
+    @property
+    def opened(self) -> list[Any]:
+        """What showing another conversation updates, in order."""
+        return [*self.shown, self.scope]
+
 
 def build_chat(language: Language) -> ChatTab:
     """Lay out the chat tab."""
     conversation = gr.State("")
+    html(history_html(language), elem_id="history")
     with gr.Column(elem_id="chat"):
         with gr.Row(elem_id="chat-bar"):
             scope = gr.Dropdown(
@@ -99,10 +105,11 @@ def build_chat(language: Language) -> ChatTab:
 class ChatEvents:
     """What happens when something on the chat tab is used."""
 
-    def __init__(self, knowledge_base: KnowledgeBase, conversations: Conversations, language: Language) -> None:
-        self.knowledge_base = knowledge_base
+    def __init__(self, visitors: Visitors, conversations: Conversations, language: Language) -> None:
+        self.visitors = visitors
         self.conversations = conversations
         self.language = language
+        self.suggestions = Suggestions()
 
     def connect(self, tab: ChatTab) -> None:
         """Bind the tab's events."""
@@ -112,6 +119,7 @@ class ChatEvents:
         tab.question.submit(self.ask, inputs, **asks)
         tab.transcript.ask(self.ask_example, [tab.scope, tab.conversation], **asks)
         tab.transcript.again(self.ask_again, [tab.scope, tab.conversation], **asks)
+        tab.transcript.open(self.open, None, **{**asks, "outputs": tab.opened})
         tab.question.stop(self.stop, [tab.conversation], **{**once, "outputs": None})
         tab.new.click(self.begin, None, **once)
 
@@ -119,12 +127,19 @@ class ChatEvents:
         """Ask what was typed, and show the answer as it is written."""
         conversation = self._conversation(request, conversation_id)
         if not question.strip():
-            yield self._shown(conversation)
+            yield self._shown(conversation, request)
             return
-        turn = conversation.ask(self.knowledge_base, question, filter=_filter(scope))
-        if turn is None:
+        try:
+            turn = conversation.ask(self._own(request), question, filter=_filter(scope))
+        except Throttled as error:  # what was typed stays
+            gr.Warning(explain(error, self.language))
+            yield _unchanged()
+            return
+        if turn is None:  # the page that asked it, or the eldest, follows it already
             gr.Info(say("chat.busy", self.language))
-        yield from self._follow(conversation, clear=turn is not None)
+            yield _unchanged()
+            return
+        yield from self._follow(conversation, request, clear=True)
 
     def ask_example(
         self, scope: list[str], conversation_id: str, request: gr.Request, event: gr.EventData
@@ -135,10 +150,14 @@ class ChatEvents:
     def ask_again(
         self, scope: list[str], conversation_id: str, request: gr.Request, event: gr.EventData
     ) -> Iterator[Update]:
-        """Answer a question anew."""
+        """Answer a question anew, or as it was edited; it and what followed it are replaced."""
         conversation = self._conversation(request, conversation_id)
-        conversation.ask_again(self.knowledge_base, str(event.turn), filter=_filter(scope))
-        yield from self._follow(conversation, clear=False)
+        edited = str(getattr(event, "question", "") or "").strip()
+        try:
+            conversation.ask_again(self._own(request), str(event.turn), filter=_filter(scope), question=edited)
+        except Throttled as error:
+            gr.Warning(explain(error, self.language))
+        yield from self._follow(conversation, request, clear=False)
 
     def stop(self, conversation_id: str, request: gr.Request) -> None:
         """Stop the answer that is being written."""
@@ -147,49 +166,102 @@ class ChatEvents:
             running.stop()
 
     def begin(self, request: gr.Request) -> Update:
-        """Begin a new conversation."""
-        return self._shown(self.conversations.new(_owner(request)))
+        """Begin a new conversation; an answer that is still written in the old one is left."""
+        self.conversations.pages.turns_away(str(request.session_hash))
+        return self._shown(self.conversations.new(_owner(request)), request)
 
     def load(self, request: gr.Request) -> Iterator[Update]:
-        """Show the conversation of this browser, and go on with the answer that is being written."""
-        yield from self._follow(self._conversation(request, ""), clear=False)
+        """Show the conversation that the page's address names, or an empty one."""
+        yield from self._open(str(request.query_params.get("c", "")), request)
+
+    def open(self, request: gr.Request, event: gr.EventData) -> Iterator[Update]:
+        """Show the conversation that was chosen; an answer that is still written in another is left."""
+        yield from self._open(str(event.conversation), request)
+
+    def _open(self, conversation_id: str, request: gr.Request) -> Iterator[Update]:
+        self.conversations.pages.turns_away(str(request.session_hash))
+        found = self.conversations.find(_owner(request), conversation_id) if conversation_id else None
+        if conversation_id and found is None:
+            gr.Info(say("chat.gone", self.language))
+        conversation = found or self.conversations.new(_owner(request))
+        conversation.resume(self._own(request))
+        scope = self._scope(request, conversation.turns[-1].state.scope if conversation.turns else ())
+        for update in self._follow(conversation, request, clear=False):
+            yield *update, scope
+            scope = gr.skip()
 
     def welcome(self, conversation_id: str, request: gr.Request) -> Any:
         """Show an empty conversation with today's documents."""
         conversation = self._conversation(request, conversation_id)
-        return gr.skip() if conversation.turns else self._welcome()
+        return gr.skip() if conversation.turns else self._welcome(request)
 
-    def scope_choices(self) -> Any:
-        """Return the collection picker with today's collections."""
-        names = self.knowledge_base.collections()
-        return gr.Dropdown(choices=names, visible=len(names) > 1)
+    def scope_choices(self, request: gr.Request) -> Any:
+        """Return the collection picker with what the person may read today."""
+        shelves = self._own(request).shelves()
+        return gr.Dropdown(choices=named_shelves(shelves), visible=len(shelves) > 1)
+
+    def _scope(self, request: gr.Request, asked: Sequence[str]) -> Any:
+        """Return the picker with what was asked last, as far as it is still there."""
+        shelves = self._own(request).shelves()
+        still = [shelf.name for shelf in shelves if shelf.name in asked]
+        return gr.Dropdown(choices=named_shelves(shelves), value=still, visible=len(shelves) > 1)
+
+    def _own(self, request: gr.Request) -> OwnKnowledgeBase:
+        return self.visitors.own(request.username)
 
     def _conversation(self, request: gr.Request, conversation_id: str) -> Conversation:
         return self.conversations.get(_owner(request), conversation_id)
 
-    def _follow(self, conversation: Conversation, *, clear: bool) -> Iterator[Update]:
+    def _follow(self, conversation: Conversation, request: gr.Request, *, clear: bool) -> Iterator[Update]:
         running = conversation.running
         if running is None:
-            yield self._shown(conversation, clear=clear)
+            yield self._shown(conversation, request, clear=clear)
             return
-        ended = turns_html([t.state for t in conversation.turns if t is not running], self.language)
-        composer = _composer(busy=True, clear=clear)
-        yield ended, turn_html(running.state, self.language), composer, conversation.id
-        for state in running.watch():
-            if state.running:
-                yield gr.skip(), turn_html(state, self.language), gr.skip(), gr.skip()
-        yield self._shown(conversation, clear=False)
+        page = self.conversations.pages.expecting(str(request.session_hash))
+        with page as is_there, running.watching(is_there) as states:
+            before = [turn.state for turn in conversation.turns if turn is not running]
+            ended = self._turns(conversation, before, request)
+            composer = _composer(busy=True, clear=clear)
+            yield ended, turn_html(running.state, self.language), composer, conversation.id
+            for state in states:
+                if not is_there():  # gone, or shows another conversation
+                    return
+                if state.running:
+                    yield gr.skip(), turn_html(state, self.language), gr.skip(), gr.skip()
+            if not is_there():
+                return
+        yield self._shown(conversation, request)
 
-    def _shown(self, conversation: Conversation, *, clear: bool = False) -> Update:
+    def _shown(self, conversation: Conversation, request: gr.Request, *, clear: bool = False) -> Update:
         """Return the whole conversation at rest."""
         turns = [turn.state for turn in conversation.turns]
-        said = turns_html(turns, self.language) if turns else self._welcome()
+        said = self._turns(conversation, turns, request) if turns else self._welcome(request)
         composer = _composer(busy=False, clear=clear)
         return said, "", composer, conversation.id
 
-    def _welcome(self) -> str:
-        sources = self.knowledge_base.documents()
-        return welcome_html(len(sources), example_questions(sources, self.language), self.language)
+    def _turns(self, conversation: Conversation, turns: Sequence[TurnState], request: gr.Request) -> str:
+        own, person = self._own(request), self.visitors.accounts.get(_owner(request))
+        ratings = Ratings(self.visitors.people, person).given(conversation.id)
+
+        def text_of(hit: Hit) -> str:
+            return own.document_text(hit.source, collection=hit.collection)
+
+        beside = {
+            turn.id: Beside(given=ratings.get(turn.id), uncovered=kind_uncovered(turn.answer, text_of))
+            for turn in turns
+            if turn.answer is not None
+        }
+        return conversation_html(conversation.id, turns, self.language, beside=beside)
+
+    def _welcome(self, request: gr.Request) -> str:
+        own = self._own(request)
+        sources = own.documents()
+        examples = self.suggestions.of(own, sources, self.language)
+        return welcome_html(len(sources), examples, self.language, may_add=own.access.role != "reader")
+
+
+def _unchanged() -> Update:
+    return gr.skip(), gr.skip(), gr.skip(), gr.skip()
 
 
 def _composer(*, busy: bool, clear: bool) -> Any:
@@ -200,58 +272,10 @@ def _composer(*, busy: bool, clear: bool) -> Any:
     return gr.update(**changes)
 
 
-def welcome_html(n_documents: int, examples: Sequence[str], language: Language) -> str:
-    """Return what an empty conversation shows."""
-    if not n_documents:
-        return (
-            f'<section class="welcome"><h2>{say("chat.hello_empty", language)}</h2>'
-            f"<p>{say('chat.hello_empty_more', language)}</p>"
-            f'<button type="button" class="go" data-tab="documents">{say("chat.go_documents", language)}</button>'
-            "</section>"
-        )
-    buttons = "".join(
-        f'<li><button type="button" class="example" data-ask="{escaped(example)}">{escaped(example)}</button></li>'
-        for example in examples
-    )
-    documents = count("app.status", language, n_documents)
-    return (
-        f'<section class="welcome"><h2>{say("chat.hello", language)}</h2>'
-        f"<p>{say('chat.hello_more', language, documents=documents)}</p>"
-        f'<ul class="examples" aria-label="{say("chat.examples", language)}">{buttons}</ul></section>'
-    )
-
-
-def example_questions(sources: Sequence[StoredSource], language: Language, *, file: Path = EXAMPLES_FILE) -> list[str]:
-    """Return questions to begin with: the sample's own where it is loaded, else about the documents' titles."""
-    known = {source.path for source in sources}
-    chosen: list[str] = []
-    used: set[str] = set()
-    for case in _cases(file):
-        names = {str(name).partition("#")[0] for name in case.get("sources", ())}
-        question = str(case.get("question", ""))
-        fits = case.get("answerable", True) and not case.get("history") and detect_language(question) == language
-        if fits and names and names <= known and not names & used and len(question) <= 90:
-            chosen.append(question)
-            used |= names
-    if chosen:
-        step = max(1, len(chosen) // N_EXAMPLES)
-        return chosen[::step][:N_EXAMPLES]
-    titles = [s.title for s in sources if s.title and s.language == language] or [s.title for s in sources if s.title]
-    return [say("chat.example_about", language, title=title[:60]) for title in dict.fromkeys(titles)][:N_EXAMPLES]
-
-
-def _cases(file: Path) -> list[dict[str, Any]]:
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    return [case for line in lines if line.strip() and isinstance(case := json.loads(line), dict)]
-
-
 def _filter(scope: Sequence[str] | None) -> SearchFilter:
     return SearchFilter(collections=tuple(scope or ()))
 
 
 def _owner(request: gr.Request) -> str:
-    """Return whose session a page belongs to; one without a cookie is its own for as long as it is open."""
-    return owner_of(dict(request.cookies)) or str(request.session_hash)
+    """Return whose conversations a page shows: those of the person who is signed in."""
+    return str(request.username)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from app.jobs import Job, Jobs
+from app.people.audit import Action
+from app.people.records import CollectionRights
 from app.texts import explain, say
 from app.ui.parts import QUIET, html
 from app.ui.render import file_name
-from app.ui.reports import confirm_html, documents_html, job_html
+from app.ui.reports import documents_html, job_html
+from app.ui.shelves import named_shelves
 from app.uploads import Uploads, checked_collection
+from app.web.visitors import Visitors
 from core.errors import CitadelError
 from core.records import Language
 
 if TYPE_CHECKING:
-    from app.knowledge_base import KnowledgeBase
+    from app.people.own_knowledge_base import OwnKnowledgeBase
     from core.interfaces import StoredSource
 
 DEFAULT_COLLECTION = "default"
@@ -47,6 +51,8 @@ Update = tuple[Any, ...]
 class DocumentsTab:
     """The parts of the documents tab that events read and write."""
 
+    adding: gr.Column
+    folders: gr.Row
     files: gr.File
     folder: gr.Textbox
     read_folder: gr.Button
@@ -63,41 +69,50 @@ class DocumentsTab:
         return [self.listing, self.collection, self.into]
 
     @property
+    def rights(self) -> list[Any]:
+        """What depends on what the person may do, in order."""
+        return [self.adding, self.folders]
+
+    @property
     def followed(self) -> list[Any]:
         """What following a job updates, in order."""
         return [self.job, self.grown]
 
 
 def build_documents(language: Language, *, max_mb: int, folders: bool) -> DocumentsTab:
-    """Lay out the documents tab; without ``folders`` no path of this machine can be read."""
+    """Lay out the documents tab; without ``folders`` no path of this machine can be read.
+
+    What adds documents is hidden until it is known that the person may.
+    """
     with gr.Column(elem_id="documents"):
-        html(f"<h2>{say('docs.add', language)}</h2>", elem_classes="heading")
-        with gr.Row(elem_id="adding"):
-            files = gr.File(
-                label=f"{say('docs.drop', language)} · {say('docs.upload_limit', language, n=max_mb)}",
-                file_count="multiple",
-                elem_id="upload",
-                height=148,
-            )
-            with gr.Column(elem_id="adding-more"):
-                into = gr.Dropdown(
-                    choices=[DEFAULT_COLLECTION],
-                    value=DEFAULT_COLLECTION,
-                    allow_custom_value=True,
-                    label=say("docs.into", language),
-                    info=say("docs.into_hint", language),
-                    elem_id="into",
+        with gr.Column(elem_id="adding-all", visible=False) as adding:
+            html(f"<h2>{say('docs.add', language)}</h2>", elem_classes="heading")
+            with gr.Row(elem_id="adding"):
+                files = gr.File(
+                    label=f"{say('docs.drop', language)} · {say('docs.upload_limit', language, n=max_mb)}",
+                    file_count="multiple",
+                    elem_id="upload",
+                    height=148,
                 )
-                with gr.Row(elem_id="folder-row", visible=folders):
-                    folder = gr.Textbox(
-                        label=say("docs.folder", language),
-                        placeholder=say("docs.folder_placeholder", language),
-                        max_lines=1,
-                        elem_id="folder",
-                        scale=4,
+                with gr.Column(elem_id="adding-more"):
+                    into = gr.Dropdown(
+                        choices=[DEFAULT_COLLECTION],
+                        value=DEFAULT_COLLECTION,
+                        allow_custom_value=True,
+                        label=say("docs.into", language),
+                        info=say("docs.into_hint", language),
+                        elem_id="into",
                     )
-                    read_folder = gr.Button(say("docs.folder_read", language), elem_id="read-folder", min_width=80)
-                html(f'<p class="note">{say("docs.folder_remote", language)}</p>', visible=not folders)
+                    with gr.Row(elem_id="folder-row", visible=False) as folder_row:
+                        folder = gr.Textbox(
+                            label=say("docs.folder", language),
+                            placeholder=say("docs.folder_placeholder", language),
+                            max_lines=1,
+                            elem_id="folder",
+                            scale=4,
+                        )
+                        read_folder = gr.Button(say("docs.folder_read", language), elem_id="read-folder", min_width=80)
+                    html(f'<p class="note">{say("docs.folder_remote", language)}</p>', visible=not folders)
         job = html(js=_JOB_JS, elem_id="job")
         html(f"<h2>{say('docs.list', language)}</h2>", elem_classes="heading")
         with gr.Row(elem_id="listing-bar"):
@@ -120,8 +135,9 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
                 min_width=140,
             )
         listing = html(js=_LIST_JS, elem_id="listing")
-        html(confirm_html(language))
     return DocumentsTab(
+        adding=adding,
+        folders=folder_row,
         files=files,
         folder=folder,
         read_folder=read_folder,
@@ -137,10 +153,8 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
 class DocumentsEvents:
     """What happens when something on the documents tab is used."""
 
-    def __init__(
-        self, knowledge_base: KnowledgeBase, *, jobs: Jobs, uploads: Uploads, language: Language, folders: bool
-    ) -> None:
-        self.knowledge_base = knowledge_base
+    def __init__(self, visitors: Visitors, *, jobs: Jobs, uploads: Uploads, language: Language, folders: bool) -> None:
+        self.visitors = visitors
         self.jobs = jobs
         self.uploads = uploads
         self.language = language
@@ -167,82 +181,124 @@ class DocumentsEvents:
             **QUIET,
         )
 
-    def upload(self, received: list[str] | None, into: str) -> Update:
+    def rights(self, request: gr.Request) -> Update:
+        """Show what adds documents to who may, and folders of this machine to who administers it."""
+        role = self._own(request).access.role
+        return gr.update(visible=role != "reader"), gr.update(visible=self.folders and role == "admin")
+
+    def upload(self, received: list[str] | None, into: str, request: gr.Request) -> Update:
         """Keep uploaded files and begin to read them."""
         if not received:
             return gr.skip(), gr.skip()
+        own = self._own(request)
         try:
-            collection = checked_collection(into or "")
-            kept = [self.uploads.keep(Path(path), collection=collection) for path in received]
+            collection = own.collection_for(checked_collection(into or ""))
+            kept = [self.uploads.keep(path, collection=collection, person_id=_id(request)) for path in received]
         except CitadelError as error:
             gr.Warning(explain(error, self.language))
             return None, gr.skip()
-        return None, self._begun(kept, collection)
+        return None, self._begun(kept, collection, own, request)
 
-    def read(self, folder: str, into: str) -> Update:
+    def read(self, folder: str, into: str, request: gr.Request) -> Update:
         """Begin to read a folder of this machine."""
         path = folder.strip()
         if not path or not self.folders:
             gr.Warning(say("docs.no_folder" if self.folders else "docs.folder_remote", self.language))
             return gr.skip(), gr.skip()
+        own = self._own(request)
         try:
-            collection = checked_collection(into or "")
+            own.access.require_admin()
+            collection = own.collection_for(checked_collection(into or ""))
         except CitadelError as error:
             gr.Warning(explain(error, self.language))
             return gr.skip(), gr.skip()
-        return "", self._begun([Path(path).expanduser()], collection)
+        return "", self._begun([Path(path).expanduser()], collection, own, request)
 
-    def follow(self) -> Iterator[Update]:
+    def follow(self, request: gr.Request) -> Iterator[Update]:
         """Show the newest job until it ends; a change of the second output says that the list has grown."""
-        while (job := self.jobs.newest) is not None:
+        while (job := self._newest(request)) is not None:
             for state in job.live.watch(pause_seconds=0.25):
                 yield job_html(state, self.language), f"{state.id} {len(state.reports)} {state.running}"
-            if self.jobs.newest is job:
+            if self._newest(request) is job:
                 return
 
-    def load(self) -> Iterator[Update]:
+    def load(self, request: gr.Request) -> Iterator[Update]:
         """Show the list, and a job that is running."""
         yield "", ""
-        newest = self.jobs.newest
+        newest = self._newest(request)
         if newest is not None and newest.state.running:
-            yield from self.follow()
+            yield from self.follow(request)
 
-    def cancel(self, event: gr.EventData) -> None:
+    def cancel(self, event: gr.EventData, request: gr.Request) -> None:
         """Cancel the job whose button was clicked."""
         job = self.jobs.get(str(event.job))
-        if job is not None:
+        if job is not None and (job.owner == _id(request) or self._own(request).access.role == "admin"):
             job.cancel()
 
-    def remove(self, event: gr.EventData) -> str:
+    def remove(self, event: gr.EventData, request: gr.Request) -> str:
         """Delete a document, with its file where it was uploaded."""
         path, of = str(event.source), str(event.collection)
         try:
-            self.uploads.discard([self.knowledge_base.delete(path, collection=of)])
+            self.uploads.discard([self._own(request).delete(path, collection=of)])
         except CitadelError as error:
             gr.Warning(explain(error, self.language))
         else:
+            self._note(request, "document_deleted", f"{of}/{path}")
             gr.Info(say("docs.deleted", self.language, name=file_name(path)))
         return secrets.token_hex(4)
 
-    def listed(self, collection: str, pattern: str | None) -> str:
-        """Return the list of documents that match."""
-        sources = self.knowledge_base.documents()
-        matching = [source for source in sources if matches(source, collection=collection, pattern=pattern or "")]
-        return documents_html(matching, self.language, filtered=len(matching) < len(sources))
+    def look(self, collection: str, pattern: str | None, request: gr.Request) -> Update:
+        """Show the list and both collection pickers as they are now."""
+        own = self._own(request)
+        shelves = own.shelves()
+        if all(shelf.name != collection for shelf in shelves):
+            collection = _ALL
+        shown = [(say("chat.scope_all", self.language), _ALL), *named_shelves(shelves)]
+        picker = gr.Dropdown(choices=shown, value=collection, visible=len(shelves) > 1)
+        listing = self._listed(own, shelves, collection=collection, pattern=pattern or "")
+        return listing, picker, gr.Dropdown(choices=_into_choices(shelves))
 
-    def _begun(self, paths: list[Path], collection: str) -> str:
-        job: Job = self.jobs.start(paths, collection=collection)
+    def _listed(
+        self, own: OwnKnowledgeBase, shelves: Sequence[CollectionRights], *, collection: str, pattern: str
+    ) -> str:
+        sources = own.documents()
+        matching = [source for source in sources if matches(source, collection=collection, pattern=pattern)]
+        return documents_html(
+            matching,
+            self.language,
+            shelves={shelf.name: shelf for shelf in shelves},
+            filtered=len(matching) < len(sources),
+            may_add=own.access.role != "reader",
+        )
+
+    def _own(self, request: gr.Request) -> OwnKnowledgeBase:
+        return self.visitors.own(request.username)
+
+    def _newest(self, request: gr.Request) -> Job | None:
+        """Return the newest job that the person may see: their own; who administers sees all."""
+        return self.jobs.newest(None if self._own(request).access.role == "admin" else _id(request))
+
+    def _begun(self, paths: list[Path], collection: str, own: OwnKnowledgeBase, request: gr.Request) -> str:
+        label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
+        job = self.jobs.start(paths, collection=collection, into=own, label=label, owner=_id(request))
+        self._note(request, "documents_added", collection)
         return job_html(job.state, self.language)
 
-    def look(self, collection: str, pattern: str | None) -> Update:
-        """Show the list and both collection pickers as they are now."""
-        names = self.knowledge_base.collections()
-        if collection not in names:
-            collection = _ALL
-        shown = [(say("chat.scope_all", self.language), _ALL), *((name, name) for name in names)]
-        picker = gr.Dropdown(choices=shown, value=collection, visible=len(names) > 1)
-        into = gr.Dropdown(choices=list(dict.fromkeys([DEFAULT_COLLECTION, *names])))
-        return self.listed(collection, pattern), picker, into
+    def _note(self, request: gr.Request, action: Action, target: str) -> None:
+        person = self.visitors.accounts.get(_id(request))
+        address = request.client.host if request.client else ""
+        self.visitors.audit.note(action, person=person, target=target, address=address)
+
+
+def _id(request: gr.Request) -> str:
+    return str(request.username)
+
+
+def _into_choices(shelves: Sequence[CollectionRights]) -> list[tuple[str, str]]:
+    """Return the collections to add to; the one that is proposed is among them before there is one."""
+    writable = [shelf for shelf in shelves if shelf.right != "read"]
+    proposed = [] if any(shelf.label == DEFAULT_COLLECTION for shelf in writable) else [DEFAULT_COLLECTION]
+    return [*((name, name) for name in proposed), *named_shelves(writable)]
 
 
 def matches(source: StoredSource, *, collection: str, pattern: str) -> bool:

@@ -6,19 +6,35 @@ nothing of theirs is read as HTML, Markdown or mathematics, and no address of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import PurePosixPath, PureWindowsPath
 
 from app.chain import QUOTES_MODEL, READER_MODEL
-from app.conversations import TurnState
+from app.people.records import GivenRating
+from app.question_kind import QuestionKind
 from app.texts import count, duration, explain, say
+from app.turns import TurnState
+from app.ui.feedback import given_html, thumbs_html
+from app.ui.icons import AGAIN, COPY, NOTHING_FOUND, PENCIL
 from core.errors import printable
 from core.records import Answer, Citation, Hit, Language, Locator, Sentence
 
 SNIPPET_CHARS = 220
 SHOWN_HITS = 3
 _KEPT_CHARS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What is known beside an answer: its reader's rating, and what was asked of all that it covers only in part."""
+
+    given: GivenRating | None = None
+    uncovered: QuestionKind | None = None
+
+
+NOTHING = Beside()
 
 
 def escaped(text: str) -> str:
@@ -62,24 +78,49 @@ def snippet(text: str, *, limit: int = SNIPPET_CHARS) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
-def turns_html(turns: Iterable[TurnState], language: Language) -> str:
-    """Return turns that have ended, oldest first."""
-    return "".join(turn_html(turn, language) for turn in turns)
+def conversation_html(
+    conversation_id: str,
+    turns: Iterable[TurnState],
+    language: Language,
+    *,
+    beside: Mapping[str, Beside] | None = None,
+) -> str:
+    """Return the turns of a conversation that have ended; its id tells the page which one it shows."""
+    said = turns_html(turns, language, beside=beside)
+    return f'<div class="conversation" data-conversation="{escaped(conversation_id)}">{said}</div>'
 
 
-def turn_html(turn: TurnState, language: Language) -> str:
+def turns_html(turns: Iterable[TurnState], language: Language, *, beside: Mapping[str, Beside] | None = None) -> str:
+    """Return turns that have ended, oldest first, with what is known beside them, by turn."""
+    known = beside or {}
+    return "".join(turn_html(turn, language, beside=known.get(turn.id, NOTHING)) for turn in turns)
+
+
+def turn_html(turn: TurnState, language: Language, *, beside: Beside = NOTHING) -> str:
     """Return a question and its answer as it stands."""
     busy = ' aria-busy="true"' if turn.running else ""
+    edit = "" if turn.running else _edit_button(language)
     return (
         f'<article class="turn" data-turn="{escaped(turn.id)}"{busy}>'
-        f'<h3 class="sr-only">{say("chat.you", language)}</h3><div class="asked">{escaped(turn.question)}</div>'
-        f'<h3 class="sr-only">{say("chat.citadel", language)}</h3><div class="told">{_told(turn, language)}</div>'
-        "</article>"
+        f'<h3 class="sr-only">{say("chat.you", language)}</h3>'
+        f'<div class="asking">{edit}<div class="asked">{escaped(turn.question)}</div></div>'
+        f'<h3 class="sr-only">{say("chat.citadel", language)}</h3>'
+        f'<div class="told">{_told(turn, language, beside)}</div></article>'
     )
 
 
-def _told(turn: TurnState, language: Language) -> str:
+def _edit_button(language: Language) -> str:
+    said = say("chat.edit", language)
+    return (
+        f'<button type="button" class="quiet edit" data-edit data-go="{say("chat.edit_do", language)}" '
+        f'data-cancel="{say("docs.cancel", language)}" aria-label="{said}" title="{said}">{PENCIL}</button>'
+    )
+
+
+def _told(turn: TurnState, language: Language, beside: Beside) -> str:
     match turn.stage:
+        case "waiting":
+            return _stage(count("stage.waiting", language, turn.place))
         case "searching":
             return _stage(say("stage.searching", language))
         case "reading":
@@ -94,23 +135,37 @@ def _told(turn: TurnState, language: Language) -> str:
             said = explain(turn.error, language) if turn.error else ""
             return f'<div class="failure" role="alert">{escaped(said)}</div>{_foot(turn, language)}'
         case "finished":
-            return _finished(turn, language)
+            return _finished(turn, language, beside)
 
 
 def _stage(said: str) -> str:
     return f'<p class="stage" role="status"><span class="dots"><i></i><i></i><i></i></span>{said}</p>'
 
 
-def _finished(turn: TurnState, language: Language) -> str:
+def _finished(turn: TurnState, language: Language, beside: Beside) -> str:
     answer = turn.answer
     assert answer is not None, "a finished turn has its answer"
     if answer.abstained:
-        body = f'<div class="answer abstained">{_quiet_icon()}<span>{escaped(answer.text)}</span></div>'
+        body = f'<div class="answer abstained">{NOTHING_FOUND}<span>{escaped(answer.text)}</span></div>'
         body += closest_html(answer.hits, turn_id=turn.id, language=language)
     else:
         body = answer_html(answer, turn_id=turn.id, language=language)
-        body += sources_html(answer.citations, turn_id=turn.id, language=language)
-    return body + _foot(turn, language)
+        body += _uncovered(answer, beside, language)
+        body += sources_html(answer.citations, turn_id=turn.id, language=language, also=_uncited(answer, turn.id))
+    given = given_html(beside.given, language)
+    return f'{body}{_foot(turn, language, beside.given)}<div class="rating">{given}</div>'
+
+
+def _uncovered(answer: Answer, beside: Beside, language: Language) -> str:
+    if beside.uncovered is None:
+        return ""
+    return f'<p class="note">{count(f"kind.{beside.uncovered}", language, len(answer.hits))}</p>'
+
+
+def _uncited(answer: Answer, turn_id: str) -> list[str]:
+    """Return the addresses of passages that were found and not cited, best first."""
+    cited = {citation.chunk_id for citation in answer.citations}
+    return [f"{turn_id}/h{i}" for i, hit in enumerate(answer.hits, start=1) if hit.chunk.id not in cited]
 
 
 def answer_html(answer: Answer, *, turn_id: str, language: Language) -> str:
@@ -160,8 +215,8 @@ def _named(source: str, locator: Locator, language: Language) -> str:
     return " · ".join(part for part in (file_name(source), place(locator, language)) if part)
 
 
-def sources_html(citations: Sequence[Citation], *, turn_id: str, language: Language) -> str:
-    """Return the cited passages as a list of cards."""
+def sources_html(citations: Sequence[Citation], *, turn_id: str, language: Language, also: Sequence[str] = ()) -> str:
+    """Return the cited passages as a list of cards; ``also`` are the addresses that the pane goes on to after them."""
     cards = [
         _card(
             str(c.number),
@@ -174,7 +229,7 @@ def sources_html(citations: Sequence[Citation], *, turn_id: str, language: Langu
         )
         for c in citations
     ]
-    return _cards(say("answer.sources", language), cards, kind="sources")
+    return _cards(say("answer.sources", language), cards, kind="sources", also=also)
 
 
 def closest_html(hits: Sequence[Hit], *, turn_id: str, language: Language) -> str:
@@ -194,12 +249,12 @@ def closest_html(hits: Sequence[Hit], *, turn_id: str, language: Language) -> st
     return _cards(say("answer.closest", language), cards, kind="closest")
 
 
-def _cards(heading: str, cards: Sequence[str], *, kind: str) -> str:
+def _cards(heading: str, cards: Sequence[str], *, kind: str, also: Sequence[str] = ()) -> str:
     if not cards:
         return ""
-    return (
-        f'<section class="{kind}"><h4>{heading}</h4><ol>{"".join(f"<li>{card}</li>" for card in cards)}</ol></section>'
-    )
+    more = f' data-also="{escaped(" ".join(also))}"' if also else ""
+    listed = "".join(f"<li>{card}</li>" for card in cards)
+    return f'<section class="{kind}"{more}><h4>{heading}</h4><ol>{listed}</ol></section>'
 
 
 def _card(number: str, source: str, locator: Locator, text: str, *, opens: str, mark: str, language: Language) -> str:
@@ -219,7 +274,7 @@ def _worded_by(model: str, language: Language) -> str:
     return say("answer.reader", language) if model == READER_MODEL else escaped(model_name(model))
 
 
-def _foot(turn: TurnState, language: Language) -> str:
+def _foot(turn: TurnState, language: Language, given: GivenRating | None = None) -> str:
     facts: list[str] = []
     if turn.answer is not None:
         timings = turn.answer.timings
@@ -228,29 +283,15 @@ def _foot(turn: TurnState, language: Language) -> str:
         if timings.total_ms:
             first, total = (duration(ms / 1000, language) for ms in (timings.first_token_ms, timings.total_ms))
             facts.append(say("answer.times", language, first=first, total=total))
+    thumbs = thumbs_html(turn.id, given, language) if turn.answer is not None else ""
     copy = (
         f'<button type="button" class="quiet" data-copy data-copied="{say("chat.copied", language)}">'
-        f"{_COPY_ICON}<span>{say('chat.copy', language)}</span></button>"
+        f"{COPY}<span>{say('chat.copy', language)}</span></button>"
         if turn.text
         else ""
     )
     again = (
         f'<button type="button" class="quiet" data-again="{escaped(turn.id)}">'
-        f"{_AGAIN_ICON}<span>{say('chat.regenerate', language)}</span></button>"
+        f"{AGAIN}<span>{say('chat.regenerate', language)}</span></button>"
     )
-    return f'<footer class="foot"><span class="facts">{" · ".join(facts)}</span>{copy}{again}</footer>'
-
-
-def _icon(path: str) -> str:
-    return (
-        '<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.8" '
-        f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{path}</svg>'
-    )
-
-
-_COPY_ICON = _icon('<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h8"/>')
-_AGAIN_ICON = _icon('<path d="M20 11a8 8 0 1 0-2.3 6.3"/><path d="M20 4v7h-7"/>')
-
-
-def _quiet_icon() -> str:
-    return _icon('<circle cx="11" cy="11" r="7"/><path d="m20 20-4-4"/><path d="M8.5 11h5"/>')
+    return f'<footer class="foot"><span class="facts">{" · ".join(facts)}</span>{thumbs}{copy}{again}</footer>'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.error_texts import ERROR_TEXTS
 from app.jobs import JobState
+from app.people.records import CollectionRights
 from app.texts import TEXTS, count, duration, explain, say
 from app.ui.render import escaped, file_name
 from core.errors import printable
@@ -22,18 +23,33 @@ SHOWN_REPORTS = 300
 OPEN_REPORTS = 12
 
 
-def documents_html(sources: Sequence[StoredSource], language: Language, *, filtered: bool) -> str:
-    """Return the list of documents; ``filtered`` tells an empty list from an empty knowledge base."""
+def documents_html(
+    sources: Sequence[StoredSource],
+    language: Language,
+    *,
+    shelves: Mapping[str, CollectionRights],
+    filtered: bool = False,
+    may_add: bool = True,
+) -> str:
+    """Return the list of documents.
+
+    Args:
+        sources: The documents that are shown.
+        language: Of the page.
+        shelves: By name, what the person may do with each collection.
+        filtered: Whether others are left out, which tells an empty list from an empty knowledge base.
+        may_add: Whether the person may add documents.
+    """
     if not sources:
         if filtered:
             return f'<p class="empty">{say("docs.none_match", language)}</p>'
         return (
             f'<div class="empty"><strong>{say("docs.none", language)}</strong>'
-            f"<span>{say('docs.none_more', language)}</span></div>"
+            f"<span>{say('docs.none_more' if may_add else 'docs.none_shared', language)}</span></div>"
         )
     columns = ("name", "collection", "type", "pages", "chunks", "language", "added")
     head = "".join(f'<th scope="col" class="c-{name}">{say(f"docs.{name}", language)}</th>' for name in columns)
-    rows = "".join(_row(source, language) for source in sources[:SHOWN_DOCUMENTS])
+    rows = "".join(_row(source, shelves.get(source.collection), language) for source in sources[:SHOWN_DOCUMENTS])
     n = len(sources)
     said = (
         say("docs.shown", language, shown=SHOWN_DOCUMENTS, n=f"{n:,}")
@@ -47,14 +63,14 @@ def documents_html(sources: Sequence[StoredSource], language: Language, *, filte
     )
 
 
-def _row(source: StoredSource, language: Language) -> str:
+def _row(source: StoredSource, shelf: CollectionRights | None, language: Language) -> str:
     name, folder = file_name(source.path), printable(source.path.rpartition("/")[0], limit=80)
     title = printable(source.title, limit=120) if source.title and source.title != name else ""
     below = " · ".join(part for part in (title, folder) if part)
     spoken = f"language.{source.language}"
     n_pages = source.n_pages or 0
     cells = (
-        ("collection", escaped(printable(source.collection, limit=60)), ""),
+        ("collection", escaped(printable(shelf.label if shelf else source.collection, limit=60)), ""),
         ("type", escaped(kind_of(source.path, source.media_type)), ""),
         ("pages", f"{n_pages:,}" if n_pages else "–", count("docs.n_pages", language, n_pages) if n_pages else ""),
         ("chunks", f"{source.n_chunks:,}", count("job.chunks", language, source.n_chunks)),
@@ -65,11 +81,18 @@ def _row(source: StoredSource, language: Language) -> str:
     return (
         f'<tr><th scope="row" class="c-name"><span>{escaped(name)}</span>'
         f"{f'<small>{escaped(below)}</small>' if below else ''}</th>{tail}"
-        f'<td class="c-actions"><button type="button" class="quiet danger" data-delete="{escaped(source.path)}" '
+        f'<td class="c-actions">{_delete_button(source, language) if shelf and shelf.right != "read" else ""}</td></tr>'
+    )
+
+
+def _delete_button(source: StoredSource, language: Language) -> str:
+    name = file_name(source.path)
+    return (
+        f'<button type="button" class="quiet danger" data-delete="{escaped(source.path)}" '
         f'data-collection="{escaped(source.collection)}" '
         f'data-sure="{escaped(say("docs.delete_sure", language, name=name))}" '
         f'aria-label="{escaped(say("docs.delete_named", language, name=name))}">'
-        f"{say('docs.delete', language)}</button></td></tr>"
+        f"{say('docs.delete', language)}</button>"
     )
 
 
@@ -84,10 +107,10 @@ def confirm_html(language: Language) -> str:
     """Return the dialog that asks before a document is deleted."""
     return (
         '<dialog id="confirm" aria-labelledby="confirm-sure" aria-describedby="confirm-more">'
-        f'<h2 id="confirm-sure"></h2><p id="confirm-more">{say("docs.delete_more", language)}</p>'
+        f'<h2 id="confirm-sure"></h2><p id="confirm-more" data-usual="{say("docs.delete_more", language)}"></p>'
         '<form method="dialog">'
         f'<button value="" autofocus>{say("docs.cancel", language)}</button>'
-        f'<button value="yes" class="danger">{say("docs.delete", language)}</button></form></dialog>'
+        f'<button value="yes" class="danger" data-usual="{say("docs.delete", language)}"></button></form></dialog>'
     )
 
 
@@ -102,7 +125,7 @@ def job_html(job: JobState, language: Language) -> str:
         if job.running and job.stage != "cancelling"
         else ""
     )
-    into = say("job.into", language, collection=printable(job.collection, limit=60))
+    into = say("job.into", language, collection=printable(job.label or job.collection, limit=60))
     return (
         f'<section class="job" data-stage="{job.stage}"><header><strong>{say(f"job.{job.stage}", language)}</strong>'
         f'<span class="job-into">{escaped(into)}</span>{button}</header>'

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from app.texts import say
+from app.ui.icons import DOWNLOAD
 from app.ui.render import escaped, file_name, place
 from core.errors import printable
 from core.records import Box, Language, Locator
@@ -21,7 +22,8 @@ _CELL = " | "
 class Passage:
     """A passage as the pane shows it; ``text`` is the whole text of its source.
 
-    ``pages`` are the pages to show as pictures, none where the source has no pages to draw.
+    ``pages`` are the pages to show as pictures, none where the source has no pages to draw; ``original`` tells whether
+    the file that was read is still there.
     """
 
     source_id: str
@@ -31,19 +33,24 @@ class Passage:
     text: str
     locator: Locator
     pages: tuple[int, ...] = ()
+    original: bool = False
 
 
 def pane_html(language: Language) -> str:
     """Return the empty pane, which the page fills when a citation is opened."""
     return (
         f'<aside id="source-pane" aria-label="{say("source.pane", language)}" tabindex="-1" hidden '
-        f'data-loading="{say("source.loading", language)}" data-unreachable="{say("app.unreachable", language)}">'
+        f'data-loading="{say("source.loading", language)}" data-unreachable="{say("app.unreachable", language)}" '
+        f'data-position="{say("source.position", language)}" data-also="{say("source.also", language)}">'
         '<div class="pane-bar">'
-        f'<button type="button" data-step="-1" aria-label="{say("source.previous", language)}">{_ARROW_LEFT}</button>'
+        f'<button type="button" data-step="-1" aria-label="{say("source.previous", language)}" '
+        f'aria-keyshortcuts="p" title="{say("source.previous", language)} (p)">{_ARROW_LEFT}</button>'
         '<span class="pane-count" aria-live="polite"></span>'
-        f'<button type="button" data-step="1" aria-label="{say("source.next", language)}">{_ARROW_RIGHT}</button>'
-        '<span class="pane-space"></span>'
-        f'<button type="button" data-close aria-label="{say("source.close", language)}">{_CROSS}</button>'
+        f'<button type="button" data-step="1" aria-label="{say("source.next", language)}" '
+        f'aria-keyshortcuts="n" title="{say("source.next", language)} (n)">{_ARROW_RIGHT}</button>'
+        '<span class="pane-also"></span><span class="pane-space"></span>'
+        f'<button type="button" data-close aria-label="{say("source.close", language)}" '
+        f'aria-keyshortcuts="Escape">{_CROSS}</button>'
         '</div><div class="pane-body"></div></aside>'
     )
 
@@ -75,10 +82,17 @@ def _heading(passage: Passage, language: Language) -> str:
     facts = [place(passage.locator, language), name if title != name else ""]
     below = " · ".join(fact for fact in facts if fact)
     path = " › ".join(printable(heading, limit=80) for heading in passage.locator.headings)
+    download = (
+        f'<a class="quiet" href="{escaped(original_address(passage.source_id))}" download>{DOWNLOAD}'
+        f"<span>{say('source.download', language)}</span></a>"
+        if passage.original
+        else ""
+    )
     return (
         f'<header class="pane-head"><h2>{escaped(title)}</h2>'
         + (f'<p class="pane-place">{escaped(below)}</p>' if below else "")
         + (f'<p class="pane-path">{escaped(path)}</p>' if path else "")
+        + download
         + "</header>"
     )
 
@@ -100,6 +114,11 @@ def picture_address(source_id: str, page: int, boxes: list[Box]) -> str:
     plain = ";".join(f"{b.x0:.4f},{b.y0:.4f},{b.x1:.4f},{b.y1:.4f}" for b in boxes)
     query = f"?{urlencode({'boxes': plain})}" if plain else ""
     return f"/api/pages/{quote(source_id, safe='')}/{page}.png{query}"
+
+
+def original_address(source_id: str) -> str:
+    """Return the address from which the file that was read is saved."""
+    return f"/api/sources/{quote(source_id, safe='')}/original"
 
 
 def _text(passage: Passage) -> str:

@@ -8,7 +8,8 @@ from gradio.themes import Base, Font
 from gradio.themes.utils import colors, sizes
 
 FOLDER = Path(__file__).parent
-STYLE, SCRIPT = FOLDER / "style.css", FOLDER / "page.js"
+STYLE = FOLDER / "style.css"
+SCRIPTS = tuple(FOLDER / f"{name}.js" for name in ("page", "history", "feedback"))  # in this order
 _INK = colors.Color(
     name="ink", c50="#f7f8f8", c100="#eef0f0", c200="#e0e4e4", c300="#c7cdcd", c400="#98a1a1", c500="#6b7575",
     c600="#4c5656", c700="#364040", c800="#232b2b", c900="#171d1d", c950="#0f1414",

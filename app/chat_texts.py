@@ -1,0 +1,101 @@
+"""What the chat says beside its answers: kept conversations, ratings and suggestions, in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CHAT_TEXTS: Mapping[str, tuple[str, str]] = {
+    "history.title": ("Conversations", "历史对话"),
+    "history.show": ("Show conversations", "显示历史对话"),
+    "history.hide": ("Hide conversations", "收起历史对话"),
+    "history.search": ("Search conversations", "搜索历史对话"),
+    "history.keys": ("Ctrl+K", "Ctrl+K"),
+    "history.today": ("Today", "今天"),
+    "history.yesterday": ("Yesterday", "昨天"),
+    "history.week": ("Last 7 days", "最近 7 天"),
+    "history.earlier": ("Earlier", "更早"),
+    "history.found": ("Found", "搜索结果"),
+    "history.none": ("Your conversations will be listed here.", "您的对话会显示在这里。"),
+    "history.none_found": ("Nothing found", "没有找到"),
+    "history.more": ("Show more", "显示更多"),
+    "history.untitled": ("Untitled", "未命名"),
+    "history.actions": ("Actions for “{title}”", "“{title}”的操作"),
+    "history.rename": ("Rename", "重命名"),
+    "history.rename_named": ("New name of the conversation", "对话的新名称"),
+    "history.markdown": ("Export as Markdown", "导出为 Markdown"),
+    "history.json": ("Export as JSON", "导出为 JSON"),
+    "history.delete": ("Delete", "删除"),
+    "history.delete_sure": ("Delete “{title}”?", "删除“{title}”？"),
+    "history.delete_more": (
+        "The conversation and your ratings in it are gone for good.",
+        "该对话及其中的评价将被永久删除。",
+    ),
+    "history.delete_all": ("Delete all conversations", "删除全部对话"),
+    "history.delete_all_sure": ("Delete all your conversations?", "删除您的全部对话？"),
+    "history.delete_all_more": (
+        "All of them, with your ratings, are gone for good. Export what you want to keep first.",
+        "全部对话及评价将被永久删除。如需保留，请先导出。",
+    ),
+    "history.failed": ("That did not work. Try again.", "操作失败，请重试。"),
+    "chat.example_subject": ("What does “{title}” say about {subject}?", "关于“{subject}”，《{title}》是怎么说的？"),
+    "chat.gone": ("This conversation has been deleted.", "该对话已被删除。"),
+    "chat.edit": ("Edit the question", "编辑问题"),
+    "chat.edit_do": ("Ask", "提问"),
+    "chat.replace_sure": ("Replace what follows?", "替换后面的内容？"),
+    "chat.replace_more": (
+        "The questions and answers below this one are deleted from the conversation.",
+        "此问题之后的问答将从对话中删除。",
+    ),
+    "chat.replace": ("Replace", "替换"),
+    "rate.up": ("Good answer", "回答得好"),
+    "rate.down": ("Bad answer", "回答不好"),
+    "rate.title": ("What is wrong with this answer?", "这个回答有什么问题？"),
+    "rate.wrong": ("Wrong", "错误"),
+    "rate.incomplete": ("Incomplete", "不完整"),
+    "rate.wrong_source": ("Wrong source", "出处有误"),
+    "rate.should_have_refused": ("Should have refused", "不应作答"),
+    "rate.should_have_answered": ("Should have answered", "应该作答"),
+    "rate.corrected": ("What would be right? (optional)", "正确答案是什么？（选填）"),
+    "rate.send": ("Send", "提交"),
+    "rate.close": ("Close", "关闭"),
+    "rate.who": (
+        "Whoever administers Citadel sees this answer, its question and what you write here.",
+        "管理员会看到此回答、对应的问题以及您填写的内容。",
+    ),
+    "rate.thanks_up": ("Rated as good.", "已评价为好。"),
+    "rate.thanks_down": ("Rated as bad.", "已评价为不好。"),
+    "rate.thanks_reason": ("Rated as bad: {reason}.", "已评价为不好：{reason}。"),
+    "rate.change": ("Say more", "补充说明"),
+    "rate.undo": ("Take back", "撤回"),
+    "kind.count": (
+        "Counted only in the {n} passages found, not in all documents.",
+        "仅依据检索到的 {n} 段原文，未统计全部文档。",
+    ),
+    "kind.count_one": (
+        "Counted only in the one passage found, not in all documents.",
+        "仅依据检索到的 1 段原文，未统计全部文档。",
+    ),
+    "kind.list": (
+        "Only what the {n} passages found hold; other documents may hold more.",
+        "仅列出检索到的 {n} 段原文中的内容，其他文档可能还有。",
+    ),
+    "kind.list_one": (
+        "Only what the one passage found holds; other documents may hold more.",
+        "仅列出检索到的 1 段原文中的内容，其他文档可能还有。",
+    ),
+    "kind.extreme": (
+        "Compared only within the {n} passages found, not across all rows and documents.",
+        "仅在检索到的 {n} 段原文中比较，未比较全部数据。",
+    ),
+    "kind.extreme_one": (
+        "Compared only within the one passage found, not across all rows and documents.",
+        "仅在检索到的 1 段原文中比较，未比较全部数据。",
+    ),
+    "source.position": ("{n} of {total}", "{n} / {total}"),
+    "source.also": ("Found, not cited", "已检索到，未引用"),
+    "source.download": ("Download the original", "下载原文件"),
+    "source.not_there": (
+        "The original has moved or changed since it was read.",
+        "原文件在读取之后被移动或修改。",
+    ),
+}

@@ -1,0 +1,1 @@
+"""Administration: collections and documents, people, the store, followed folders, models, settings and the log."""

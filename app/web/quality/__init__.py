@@ -1,0 +1,1 @@
+"""Administration of quality: how it goes, what people thought, evaluations, and blind trials."""
