@@ -10,7 +10,7 @@ READ = ("span", "relevant", "holds")
 RANK_FEATURES = ("fused", "dense", *READ)
 PICK_FEATURES = (*FEATURES, *READ)
 ANSWERABLE_FEATURES = (*BY_TERMS, *READ, "most_span", "most_relevant", "most_holds", "chinese")
-RANK = Weights(weights=(37.6223, -6.9246, 0.0766, 0.3138, 0.2879), bias=0.0)
+RANK = Weights(weights=(87.776, -4.8083, 0.0936, 0.2863, 0.286), bias=0.0)
 PICK = Weights(
     weights=(
         1.3758,
