@@ -7,12 +7,12 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event
 from typing import Literal
 
 from app.conversations import Asks
 from app.live import Live
+from app.one_by_one import OneByOne
 from app.pacing import Busy
 from core.errors import CitadelError
 from core.records import Answer, Finished, Message, SearchFilter
@@ -85,29 +85,18 @@ class Chore:
 
 
 class Background:
-    """The work of this server, one piece after another, in a thread that starts with the first."""
+    """The work of this server, one piece after another."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[Chore] = SimpleQueue()
-        self._chores: list[Chore] = []
-        self._lock = Lock()
-        self._worker: Thread | None = None
+        self._chores: OneByOne[Chore] = OneByOne(name="background", kept=KEPT_CHORES)
 
     def start(self, work: Callable[[Chore], None], *, kind: Kind, subject: str, total: int) -> Chore:
         """Queue a piece of work."""
-        chore = Chore(work, kind=kind, subject=subject, total=total)
-        with self._lock:
-            self._chores = [*self._chores[1 - KEPT_CHORES :], chore]
-            self._queue.put(chore)
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = Thread(target=self._run, name="background", daemon=True)
-                self._worker.start()
-        return chore
+        return self._chores.put(Chore(work, kind=kind, subject=subject, total=total))
 
     def newest(self, kind: Kind, subject: str = "") -> Chore | None:
         """Return the work of a kind, and of one subject, that was begun last; None where there was none."""
-        with self._lock:
-            of_kind = [chore for chore in self._chores if chore.state.kind == kind]
+        of_kind = [chore for chore in self._chores.pieces if chore.state.kind == kind]
         return next((chore for chore in reversed(of_kind) if subject in ("", chore.state.subject)), None)
 
     def running(self, kind: Kind, subject: str = "") -> Chore | None:
@@ -117,18 +106,7 @@ class Background:
 
     def close(self, *, patience_seconds: float = 5.0) -> None:
         """Cancel what runs and wait for it a while."""
-        with self._lock:
-            chores, self._chores = self._chores, []
-        for chore in chores:
-            if chore.state.running:
-                chore.cancel()
-        until = time.monotonic() + patience_seconds
-        while any(chore.state.running for chore in chores) and time.monotonic() < until:
-            time.sleep(0.05)
-
-    def _run(self) -> None:
-        while True:
-            self._queue.get().run()
+        self._chores.close(patience_seconds=patience_seconds)
 
 
 class Unhurried:

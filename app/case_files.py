@@ -7,7 +7,7 @@ from pathlib import Path
 from app.cases import FORM, Case, case_of
 from app.uploads import safe_name
 from core.errors import MalformedInput, UsageError
-from core.json_lines import json_value
+from core.json_lines import json_value, numbered
 from llm.registry import write_durably
 
 MAX_CASES = 5_000
@@ -60,7 +60,7 @@ def parse_cases(text: str, *, name: str) -> list[Case]:
     Raises:
         MalformedInput: A line is no case, or there are none or too many; file and line are named.
     """
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = numbered(text)
     if not 0 < len(lines) <= MAX_CASES:
         what = f"holds {len(lines):,} cases and the most is {MAX_CASES:,}" if lines else "holds no cases"
         raise MalformedInput(what, where=name, remedy=f"A case has the form {FORM}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from app.originals import is_unchanged
 from app.people.own_knowledge_base import OwnKnowledgeBase
 from app.people.records import CollectionRights
 from app.uploads import safe_name
@@ -162,12 +162,8 @@ class Catalogue:
         place = Path(source.location)
         try:
             found = os.lstat(place)
-            if is_passage_recipe(source.recipe) or not place.is_file() or found.st_size != source.size_bytes:
+            if is_passage_recipe(source.recipe) or not place.is_file() or not is_unchanged(source, found):
                 raise gone
-            if found.st_mtime != source.modified:
-                with place.open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != source.sha256:
-                        raise gone
         except OSError:
             raise gone from None
         return place

@@ -6,9 +6,10 @@ import re
 import unicodedata
 from urllib.parse import quote
 
+from app.uploads import RESERVED_NAME
+
 MAX_NAME_CHARS = 120
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|\u200e\u200f\u202a-\u202e\u2066-\u2069]+')
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 
 def saved_as(name: str, *, ending: str = "") -> str:
@@ -22,7 +23,7 @@ def saved_as(name: str, *, ending: str = "") -> str:
     else:
         own_ending = f".{own_ending}"
     stem = stem[: MAX_NAME_CHARS - len(own_ending)].rstrip(". ") or "citadel"
-    return f"_{stem}{own_ending}" if _RESERVED.match(stem) else f"{stem}{own_ending}"
+    return f"_{stem}{own_ending}" if RESERVED_NAME.match(stem) else f"{stem}{own_ending}"
 
 
 def attachment(name: str, *, ending: str = "") -> dict[str, str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event
 from typing import Literal, Protocol
 
 from app.live import Live
+from app.one_by_one import OneByOne
 from core.errors import CitadelError
 from ingest.reports import FileDone, FileReport, IngestEvent, IngestReport, Progress
 
@@ -109,48 +108,25 @@ class Job:
 
 
 class Jobs:
-    """The jobs of this server, run one after another in a thread that starts with the first."""
+    """The jobs of this server, run one after another."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[Job] = SimpleQueue()
-        self._jobs: list[Job] = []
-        self._lock = Lock()
-        self._worker: Thread | None = None
+        self._jobs: OneByOne[Job] = OneByOne(name="ingest-jobs", kept=KEPT_JOBS)
 
     def start(self, paths: Sequence[Path], *, collection: str, into: Ingests, label: str = "", owner: str = "") -> Job:
         """Queue an ingest; for the arguments see :class:`Job`."""
-        job = Job(paths, collection=collection, label=label, owner=owner, into=into)
-        with self._lock:
-            self._jobs = [*self._jobs[1 - KEPT_JOBS :], job]
-            self._queue.put(job)
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = Thread(target=self._work, name="ingest-jobs", daemon=True)
-                self._worker.start()
-        return job
+        return self._jobs.put(Job(paths, collection=collection, label=label, owner=owner, into=into))
 
     def newest(self, owner: str | None = None) -> Job | None:
         """Return the job that runs, else the one that was queued last, of one owner or of all."""
-        with self._lock:
-            jobs = [job for job in self._jobs if owner is None or job.owner == owner]
+        jobs = [job for job in self._jobs.pieces if owner is None or job.owner == owner]
         running = [job for job in jobs if job.state.running]
         return running[0] if running else (jobs[-1] if jobs else None)
 
     def get(self, job_id: str) -> Job | None:
         """Return a job by its id."""
-        with self._lock:
-            return next((job for job in self._jobs if job.state.id == job_id), None)
+        return next((job for job in self._jobs.pieces if job.state.id == job_id), None)
 
     def close(self, *, patience_seconds: float = 5.0) -> None:
         """Cancel what runs and wait for it a while."""
-        with self._lock:
-            jobs, self._jobs = self._jobs, []
-        for job in jobs:
-            if job.state.running:
-                job.cancel()
-        until = time.monotonic() + patience_seconds
-        while any(job.state.running for job in jobs) and time.monotonic() < until:
-            time.sleep(0.05)
-
-    def _work(self) -> None:
-        while True:
-            self._queue.get().run()
+        self._jobs.close(patience_seconds=patience_seconds)

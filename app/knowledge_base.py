@@ -126,10 +126,7 @@ class KnowledgeBase:
 
     def ask(self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None) -> Answer:
         """Answer a question from the documents; raises as :meth:`search` does."""
-        for event in self.stream(question, history=history, filter=filter):
-            if isinstance(event, Finished):
-                return event.answer
-        raise AssertionError("a stream of events ends with Finished")
+        return finished_answer(self.stream(question, history=history, filter=filter))
 
     def stream(
         self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None
@@ -310,3 +307,11 @@ class KnowledgeBase:
                 "there is no such collection", where=name, remedy=f"The nearest is {near}" if near else ""
             )
         return name
+
+
+def finished_answer(events: Iterator[Event]) -> Answer:
+    """Return the answer that a stream of events ends with."""
+    for event in events:
+        if isinstance(event, Finished):
+            return event.answer
+    raise AssertionError("a stream of events ends with Finished")

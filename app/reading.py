@@ -154,6 +154,8 @@ def other_rows(question: str, sentences: Sequence[tuple[int, str]]) -> list[bool
     """Return of each (passage, sentence) whether it is a table's row without the question's codes, where another row
     of the passage has one."""
     codes = {term for term in content_terms(question) if _CODE.search(term)}
+    if not codes:
+        return [False] * len(sentences)
     held = [codes & content_terms(text) if is_row(text) else set() for _, text in sentences]
     named = {hit for (hit, _), found in zip(sentences, held, strict=True) if found}
     return [is_row(text) and hit in named and not found for (hit, text), found in zip(sentences, held, strict=True)]

@@ -95,8 +95,13 @@ def error_json(error: CitadelError) -> JSONResponse:
     """Return an error as programs read it."""
     response = JSONResponse({"error": {"code": error.code, "message": str(error)}}, status_code=error.http_status)
     if isinstance(error, Throttled):
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+        response.headers["Retry-After"] = whole_seconds(error.retry_after_seconds)
     return response
+
+
+def whole_seconds(seconds: float) -> str:
+    """Return a time as the header Retry-After has it, at least a second."""
+    return str(max(1, round(seconds)))
 
 
 class Guard:

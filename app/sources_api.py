@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Res
 
 from app.conversations import Conversations
 from app.downloads import attachment
+from app.originals import is_unchanged
 from app.security import person_of
 from app.texts import explain, say
 from app.turns import TurnState
@@ -184,15 +185,11 @@ def _is_unchanged(source: StoredSource) -> bool:
 def _check_unchanged(source: StoredSource) -> None:
     """Raise unless the file is the one that was read: its size and time, or else its content."""
     try:
-        found = os.stat(source.location)
-        if found.st_size != source.size_bytes:
-            raise Gone("source.no_picture", status=410)
-        if found.st_mtime != source.modified:
-            with open(source.location, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != source.sha256:
-                    raise Gone("source.no_picture", status=410)
+        unchanged = is_unchanged(source, os.stat(source.location))
     except OSError:
-        raise Gone("source.no_picture", status=410) from None
+        unchanged = False
+    if not unchanged:
+        raise Gone("source.no_picture", status=410)
 
 
 def parse_boxes(plain: str, *, page: int) -> list[Box]:

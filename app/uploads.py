@@ -17,7 +17,7 @@ from core.interfaces import StoredSource
 MAX_NAME_BYTES = 180
 MAX_COLLECTION_CHARS = 60
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\u202a-\u202e\u2066-\u2069]')
-_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
+RESERVED_NAME = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
 
 def safe_name(name: str) -> str:
@@ -28,7 +28,7 @@ def safe_name(name: str) -> str:
     """
     composed = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
     plain = _UNSAFE.sub("_", composed).strip().rstrip(". ")
-    plain_enough = plain == composed and plain and not plain.startswith(".") and not _RESERVED.match(plain)
+    plain_enough = plain == composed and plain and not plain.startswith(".") and not RESERVED_NAME.match(plain)
     if plain_enough and len(plain.encode()) <= MAX_NAME_BYTES:
         return plain
     digest = hashlib.sha256(composed.encode()).hexdigest()[:8]

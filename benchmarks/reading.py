@@ -91,7 +91,7 @@ def held_out(shared: Path, pairs: Path) -> dict[str, list[Question]]:
     wanted = {plain(pair.question).rstrip("?") for pair in read_pairs(pairs) if pair.spans}
     found: dict[str, list[Question]] = {"qed": [], "cmrc": []}
     ids: dict[str, str] = {}
-    for row in _lines(shared / "train/qed_train.jsonl"):
+    for row in answer_sets.json_lines(shared / "train/qed_train.jsonl"):
         source = ids.setdefault(row["paragraph_text"], f"qed-{len(ids)}")
         if plain(row["question_text"]) in wanted:
             found["qed"] += _twice(row["question_text"], source, [answer for answer in row["answer_text"] if answer])
@@ -125,11 +125,6 @@ def first_questions(cases: Sequence[Case]) -> list[Question]:
         for case in cases
         if not case.history
     ]
-
-
-def _lines(path: Path) -> Iterator[dict]:  # type: ignore[type-arg]
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 def asked(kb: KnowledgeBase, question: Question) -> Asked | None:

@@ -22,6 +22,7 @@ import faiss
 import numpy as np
 
 from app.searching import Searcher
+from benchmarks.answer_sets import json_lines
 from benchmarks.stock import StockIndex
 from core.interfaces import Ingestible, PassageEmbedder, Vectors, source_id
 from core.records import Chunk, Document, Locator, SourceFile, chunk_id
@@ -208,7 +209,7 @@ def stored(number: int, title: str, text: str, vector: Vectors) -> Ingestible:
 
 def qed(data: Path, *, titles: bool = False) -> QuestionSet:
     """Return the held-out QED questions over the paragraphs of its training and held-out halves."""
-    rows = [list(_json_lines(data / part)) for part in ("train/qed_train.jsonl", "dev/qed_dev_a.jsonl")]
+    rows = [list(json_lines(data / part)) for part in ("train/qed_train.jsonl", "dev/qed_dev_a.jsonl")]
     place: dict[str, int] = {}
     passages: list[tuple[str, str]] = []
     for row in (*rows[0], *rows[1]):
@@ -246,7 +247,7 @@ def codebase(data: Path) -> QuestionSet:
         for chunk in file["chunks"]:
             place[file["original_uuid"], chunk["original_index"]] = len(passages)
             passages.append(("", chunk["content"]))
-    rows = _json_lines(data / "dev/codebase_questions.jsonl")
+    rows = json_lines(data / "dev/codebase_questions.jsonl")
     questions = [(row["query"], frozenset(place[uuid, n] for uuid, n in row["golden_chunk_uuids"])) for row in rows]
     return QuestionSet(name="codebase", passages=passages, questions=questions)
 
@@ -259,11 +260,6 @@ SETS: dict[str, Callable[[Path], QuestionSet]] = {
     "cmrc-traditional": lambda data: cmrc(data, traditional=True),
     "codebase": codebase,
 }
-
-
-def _json_lines(path: Path) -> Iterator[dict]:  # type: ignore[type-arg]
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 def _squad(path: Path) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ They are what people keep at work: handbooks, manuals, price lists, contracts, m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from app.cases import Case
 from app.knowledge_base import KnowledgeBase
 from benchmarks.answer_sets import AnswerSet
 from core.json_lines import json_lines
-from core.records import Message
+from llm.training.readers import read_file
+from llm.training.records import Record
 
 FOLDER = Path("llm/training/written")
 HELD_OUT = FOLDER / "held_out.jsonl"
@@ -24,7 +25,9 @@ _SEPARATOR = " | "
 
 def written(shared: Path) -> AnswerSet:
     """Return the held-out questions over all written documents; it needs nothing of ``shared``."""
-    cases = tuple(case for _, document in json_lines(HELD_OUT) for case in _cases(document))
+    names = {document["id"]: _name(document) for _, document in json_lines(HELD_OUT)}
+    _, records, _ = read_file(HELD_OUT)
+    cases = tuple(_case(record, source=names[record.document]) for record in records)
     return AnswerSet(name="written", ingest=_ingest, rounds=(cases,))
 
 
@@ -50,28 +53,18 @@ def _ingest(knowledge_base: KnowledgeBase, work: Path) -> None:
     knowledge_base.ingest(files, sync=True)
 
 
-def _cases(document: dict[str, Any]) -> Iterator[Case]:
-    for i, asked in enumerate(document["questions"]):
-        answerable = asked["kind"] != "unanswerable"
-        yield Case(
-            id=f"{document['id']}#{i}",
-            question=asked["question"],
-            answers=(asked["answer"],) if answerable else (),
-            sources=((_name(document), None),),
-            answerable=answerable,
-            history=_history(document["questions"], asked),
-            language=document["language"],
-            kind=asked["kind"],
-            set_name=f"written {document['language']}",
-        )
-
-
-def _history(questions: Sequence[dict[str, Any]], asked: dict[str, Any]) -> tuple[Message, ...]:
-    if asked.get("after") is None:
-        return ()
-    before = questions[asked["after"]]
-    said = (Message(role="user", content=before["question"]), Message(role="assistant", content=before["said"]))
-    return (*_history(questions, before), *said)
+def _case(record: Record, *, source: str) -> Case:
+    return Case(
+        id=record.id,
+        question=record.question,
+        answers=(record.span,) if record.answerable else (),
+        sources=((source, None),),
+        answerable=record.answerable,
+        history=record.history,
+        language=record.language,
+        kind=record.kind,
+        set_name=f"written {record.language}",
+    )
 
 
 def _name(document: dict[str, Any]) -> str:

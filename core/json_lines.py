@@ -22,12 +22,18 @@ def json_lines(path: Path) -> list[tuple[int, Any]]:
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """Return (line number, line) of every line that is not blank; raises as :func:`json_lines` for the file itself."""
     try:
-        lines = path.read_text("utf-8-sig").split("\n")  # a line of JSON may hold other ends of lines
+        text = path.read_text("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise MissingPath("there is no such file", where=str(path), remedy="Check the spelling") from None
     except UnicodeDecodeError as error:
         raise MalformedInput(f"is not text in UTF-8 ({error.reason})", where=str(path)) from error
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return numbered(text)
+
+
+def numbered(text: str) -> list[tuple[int, str]]:
+    """Return (line number, line) of every line of a text that is not blank."""
+    # A line of JSON may hold other ends of lines.
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def json_value(line: str, *, where: str) -> Any:

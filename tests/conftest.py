@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from app.people.database import People
+    from tests.small_people import Clock
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -46,6 +51,23 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_ex)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that is set by hand."""
+    from tests.small_people import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def people(tmp_path: Path, clock: Clock) -> Iterator[People]:
+    """An empty file of people."""
+    from app.people.database import People
+
+    with People.open(tmp_path, clock=clock) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

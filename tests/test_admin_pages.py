@@ -778,7 +778,7 @@ def test_every_action_of_the_log_and_every_done_has_its_words() -> None:
         assert f"action.{action}" in ADMINISTRATION_TEXTS
     folder = Path(__file__).parent.parent / "app" / "web" / "administration"
     written = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
-    named = set(re.findall(r'visit\.done\(\s*"(\w+)"', written)) | {
+    named = set(re.findall(r'(?:visit\.done\(\s*|\bdone=)"(\w+)"', written)) | {
         "published",
         "unpublished",
         "folder_on",

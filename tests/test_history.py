@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,19 +30,6 @@ from core.settings import load_settings
 from tests.small_people import Clock, add, answer, bytes_of
 
 MANY = 5_000
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that is set by hand."""
-    return Clock()
-
-
-@pytest.fixture
-def people(tmp_path: Path, clock: Clock) -> Iterator[People]:
-    """An empty file of people."""
-    with People.open(tmp_path, clock=clock) as opened:
-        yield opened
 
 
 @pytest.fixture

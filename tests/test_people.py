@@ -56,19 +56,6 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """A clock that is set by hand."""
-    return Clock()
-
-
-@pytest.fixture
-def people(tmp_path: Path, clock: Clock) -> Iterator[People]:
-    """An empty file of people."""
-    with People.open(tmp_path, clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
 def accounts(people: People) -> Accounts:
     """Its accounts: Ann administers."""
     made = Accounts(people)

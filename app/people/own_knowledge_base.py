@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.chain import nothing_to_search
+from app.knowledge_base import finished_answer
 from app.people.access import Access
 from app.people.database import People
 from app.people.records import CollectionRights, Person
@@ -140,10 +141,7 @@ class OwnKnowledgeBase:
 
     def ask(self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None) -> Answer:
         """Answer a question from what the person may read; raises as :meth:`search` does."""
-        for event in self.stream(question, history=history, filter=filter):
-            if isinstance(event, Finished):
-                return event.answer
-        raise AssertionError("a stream of events ends with Finished")
+        return finished_answer(self.stream(question, history=history, filter=filter))
 
     def stream(
         self, question: str, *, history: Sequence[Message] = (), filter: SearchFilter | None = None

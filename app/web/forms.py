@@ -19,20 +19,25 @@ _LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 
 
 async def read_form(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form as a browser sends it, the last of each name.
+    """Return the fields of a form as a browser sends it, the last of each name; raises as :func:`sent_fields` does."""
+    return dict(await sent_fields(request, max_bytes=MAX_FORM_BYTES, max_fields=_MAX_FIELDS))
+
+
+async def sent_fields(request: Request, *, max_bytes: int, max_fields: int) -> list[tuple[str, str]]:
+    """Return the (name, value) pairs of a form as a browser sends it, in their order.
 
     Raises:
-        UsageError: It is no such form, or larger than any of ours.
+        UsageError: It is no such form, or larger than that.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise UsageError("this is no form")
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_FORM_BYTES:
+        if len(body) > max_bytes:
             raise UsageError("the form is too large")
     try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=max_fields)
     except ValueError as error:  # no UTF-8, or a crowd of fields
         raise UsageError("the form cannot be read") from error
 

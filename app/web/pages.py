@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 
 from app.people.passwords import MIN_CHARS
+from app.security import whole_seconds
 from app.texts import explain, say
 from app.web.language import LANGUAGE_COOKIE, YEAR_SECONDS, wanted_language
 from core.errors import CitadelError, Throttled
@@ -88,7 +89,7 @@ def shown(request: Request, page: Page, *, language: Language) -> HTMLResponse:
     response = HTMLResponse(body, status_code=status)
     response.headers.update({"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
     if page.wrong and page.wrong.retry_after_seconds:
-        response.headers["Retry-After"] = str(max(1, round(page.wrong.retry_after_seconds)))
+        response.headers["Retry-After"] = whole_seconds(page.wrong.retry_after_seconds)
     if request.query_params.get("lang") == language:
         remember_language(response, language)
     return response

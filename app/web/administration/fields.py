@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from core.errors import UsageError
+from app.web.forms import sent_fields
 
 _MAX_BYTES = 64 * 1024
 _MAX_FIELDS = 400
@@ -31,22 +30,8 @@ class Fields:
 
 
 async def read_fields(request: Request) -> Fields:
-    """Return the fields of a form as a browser sends it.
-
-    Raises:
-        UsageError: It is no such form, or larger than any of ours.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise UsageError("this is no form")
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MAX_BYTES:
-            raise UsageError("the form is too large")
+    """Return the fields of a form as a browser sends it; raises as :func:`sent_fields` does."""
     values = defaultdict(list)
-    try:
-        for name, value in parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS):
-            values[name].append(value)
-    except ValueError as error:  # no UTF-8, or a crowd of fields
-        raise UsageError("the form cannot be read") from error
+    for name, value in await sent_fields(request, max_bytes=_MAX_BYTES, max_fields=_MAX_FIELDS):
+        values[name].append(value)
     return Fields(values)

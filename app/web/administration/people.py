@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from app.catalogue import Part, part_of
 from app.people.invitations import invitation_path
-from app.people.records import ROLES, Person
+from app.people.records import ROLES, Group, Person
 from app.web.account import device
 from app.web.administration.desk import Deed, Desk, Visit, chosen
 from app.web.administration.documents import addresses
@@ -200,32 +200,29 @@ class GroupsDesk(Desk):
         }
 
     def _add(self, visit: Visit) -> Response:
-        group = visit.office.groups.add(visit.sent["name"])
-        visit.note("group_changed", group.id)
-        return visit.done("group_made")
+        return _changed(visit, visit.office.groups.add(visit.sent["name"]), done="group_made")
 
     def _rename(self, visit: Visit) -> Response:
-        group = visit.office.groups.rename(visit.sent["group"], visit.sent["name"])
-        visit.note("group_changed", group.id)
-        return visit.done("renamed")
+        return _changed(visit, visit.office.groups.rename(visit.sent["group"], visit.sent["name"]), done="renamed")
 
     def _join(self, visit: Visit) -> Response:
-        group = visit.office.groups.join(visit.sent["group"], visit.sent["person"])
-        visit.note("group_changed", group.id)
-        return visit.done("joined")
+        return _changed(visit, visit.office.groups.join(visit.sent["group"], visit.sent["person"]), done="joined")
 
     def _leave(self, visit: Visit) -> Response:
-        group = visit.office.groups.leave(visit.sent["group"], visit.sent["person"])
-        visit.note("group_changed", group.id)
-        return visit.done("left")
+        return _changed(visit, visit.office.groups.leave(visit.sent["group"], visit.sent["person"]), done="left")
 
     def _delete(self, visit: Visit) -> Response:
         group = visit.office.groups.get(visit.sent["group"])
         if visit.sent["typed"].strip() != group.name:
             raise UsageError("this is not the group's name", remedy="Type it as it stands above")
         visit.office.groups.delete(group.id)
-        visit.note("group_changed", group.id)
-        return visit.done("group_deleted")
+        return _changed(visit, group, done="group_deleted")
+
+
+def _changed(visit: Visit, group: Group, *, done: str) -> Response:
+    """Note that a group was changed, and lead back to the page."""
+    visit.note("group_changed", group.id)
+    return visit.done(done)
 
 
 def link_of(visit: Visit, token: str) -> str:
