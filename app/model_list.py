@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from llm.adapters import MANIFEST as TRAINED_MANIFEST
 from llm.adapters import SHIPPED, read_manifest
 from llm.reader import TRACKED, reader_folder
 from llm.reader.weights import MANIFEST as READER_MANIFEST
+from llm.reader.weights import read_manifest as read_reader_manifest
 from llm.registry import MODELS, is_fetched
 
 Use = Literal["embedder", "generator", "reader", "adapter"]
@@ -103,9 +103,9 @@ def folder_bytes(folder: Path) -> int:
 def _reader(folder: Path, settings: Settings) -> TrainedModel:
     sha256 = stands_on = fault = ""
     try:
-        plain = json.loads((folder / READER_MANIFEST).read_text("utf-8"))
-        sha256, stands_on = str(plain["sha256"]), str(plain["embedder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = read_reader_manifest(folder)
+        sha256, stands_on = manifest.sha256, manifest.embedder
+    except (CitadelError, OSError) as error:
         fault = str(error)
     used = reader_folder(settings.reader)
     shipped = folder == TRACKED.resolve()

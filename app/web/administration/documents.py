@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi.responses import FileResponse, Response
 
 from app.catalogue import Part, Shelf
+from app.downloads import attachment
 from app.jobs import JobState
 from app.reading_again import ReadingAgain
 from app.ui.render import file_name, place
@@ -150,12 +151,7 @@ class OriginalDesk(Desk):
         """Send it to be kept, never to be shown by the browser."""
         source = visit.catalogue.document(visit.named("name"), str(visit.request.path_params["source_id"]))
         original = visit.catalogue.original(source)
-        kept_as = quote(file_name(source.path), safe="", errors="replace")
-        headers = {
-            "Content-Disposition": f"attachment; filename*=UTF-8''{kept_as}",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "Cache-Control": "no-store",
-        }
+        headers = attachment(file_name(source.path))
         return FileResponse(original, media_type="application/octet-stream", headers=headers)
 
 
