@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 ACCOUNT_TEXTS: Mapping[str, tuple[str, str]] = {
     "account.link": ("Your account", "您的账户"),
-    "account.back": ("Back to the chat", "返回对话"),
     "account.title": ("Your account", "您的账户"),
     "account.signed_in_as": ("Signed in as {name}, {role}", "已登录：{name}（{role}）"),
     "account.language_label": ("Language of the pages", "界面语言"),
@@ -73,6 +72,7 @@ ACCOUNT_TEXTS: Mapping[str, tuple[str, str]] = {
     "role.admin": ("administrator", "管理员"),
     "role.editor": ("editor", "编辑者"),
     "role.reader": ("reader", "读者"),
+    "refused.title": ("Nothing opens here", "此处无法打开"),
     "sign_in.title": ("Sign in", "登录"),
     "sign_in.do": ("Sign in", "登录"),
     "sign_in.more": ("Your documents, answered with their source.", "文档问答，句句有出处。"),

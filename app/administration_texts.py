@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _BAR: Mapping[str, tuple[str, str]] = {
-    "bar.label": ("Citadel", "Citadel"),
+    "bar.label": ("Parts of Citadel", "Citadel 的各部分"),
+    "bar.skip": ("Skip to the content", "跳到内容"),
+    "bar.documents": ("Documents", "文档"),
+    "bar.trials": ("To rate", "待评分"),
+    "bar.entrance": ("Menu", "菜单"),
     "bar.chat": ("Chat", "对话"),
     "bar.collections": ("Collections", "文档集"),
     "bar.administration": ("Administration", "管理"),
@@ -496,6 +500,7 @@ _ACTIONS: Mapping[str, tuple[str, str]] = {
     "action.evaluation_started": ("started an evaluation", "开始评测"),
     "action.evaluation_cancelled": ("cancelled an evaluation", "取消评测"),
     "action.evaluation_deleted": ("deleted an evaluation", "删除评测"),
+    "action.cases_deleted": ("deleted a file of cases", "删除用例文件"),
     "action.trial_started": ("started a trial", "开始盲测"),
     "action.trial_rated": ("rated in a trial", "参与盲测"),
     "action.trial_ended": ("ended a trial", "结束盲测"),

@@ -22,8 +22,11 @@ class CaseFiles:
 
     def names(self) -> list[str]:
         """Return the names of the files of cases, that of the sample first where it is there."""
-        kept = sorted(path.stem for path in self._folder.glob("*.jsonl"))
-        return [*([""] if SAMPLE_CASES.is_file() else []), *kept]
+        return [*([""] if SAMPLE_CASES.is_file() else []), *self.uploaded()]
+
+    def uploaded(self) -> list[str]:
+        """Return the names of the files that were uploaded."""
+        return sorted(path.stem for path in self._folder.glob("*.jsonl"))
 
     def read(self, name: str) -> list[Case]:
         """Return the cases of a file by its name, "" for the sample's.
@@ -33,7 +36,7 @@ class CaseFiles:
             MalformedInput: A line is no case.
         """
         if name not in self.names():
-            raise UsageError("there is no such file of cases", where=name, remedy="Choose another, or upload it again")
+            raise _unknown(name)
         path = self._folder / f"{name}.jsonl" if name else SAMPLE_CASES
         return parse_cases(path.read_text("utf-8-sig"), name=name or path.name)
 
@@ -52,6 +55,20 @@ class CaseFiles:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(self._folder / f"{stem}.jsonl", text.encode())
         return stem
+
+    def delete(self, name: str) -> None:
+        """Delete a file of cases that was uploaded; results of evaluations that asked them stay.
+
+        Raises:
+            UsageError: None was uploaded under this name; that of the sample comes with Citadel and stays.
+        """
+        if name not in self.uploaded():
+            raise _unknown(name)
+        (self._folder / f"{name}.jsonl").unlink(missing_ok=True)
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError("there is no such file of cases", where=name, remedy="Choose another, or upload it again")
 
 
 def parse_cases(text: str, *, name: str) -> list[Case]:

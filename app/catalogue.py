@@ -114,7 +114,10 @@ class Catalogue:
     def shelf(self, name: str) -> Shelf:
         """Return a collection."""
         self._own.access.require(name, "read")
-        return next(shelf for shelf in self.shelves() if shelf.name == name)
+        found = next((shelf for shelf in self.shelves() if shelf.name == name), None)
+        if found is None:  # what is attached to a conversation is no shelf
+            raise self._own.access.unknown(name)
+        return found
 
     def documents(
         self, name: str, *, words: Sequence[str] = (), order: Order = "path", page: int = 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, Thread
 from typing import Protocol
 
 from app.admission import Admission
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 MAX_OWNERS = 500
 MAX_CONVERSATIONS = 20
 HISTORY_TURNS = 6
+# A process that is killed loses at most this much of the text that it was writing.
+NOTE_SECONDS = 1.0
 
 
 class Asks(Protocol):
@@ -37,6 +40,9 @@ class Keeper(Protocol):
 
     def keep(self, owner: str, conversation_id: str, turn: TurnState) -> None:
         """Keep a turn: called when it was asked, and again with the same id when it has ended."""
+
+    def note(self, owner: str, turn: TurnState) -> None:
+        """Keep what was written so far of a turn; called now and then, maybe just after it has ended."""
 
     def drop(self, owner: str, conversation_id: str, turn_ids: Sequence[str]) -> None:
         """Forget turns that are asked anew, and those that followed."""
@@ -79,8 +85,16 @@ class Conversation:
         turns = self.turns
         return turns[-1] if turns and turns[-1].state.running else None
 
-    def ask(self, knowledge_base: Asks, question: str, *, filter: SearchFilter) -> Turn | None:
+    def ask(
+        self, knowledge_base: Asks, question: str, *, filter: SearchFilter, asked: float | None = None
+    ) -> Turn | None:
         """Start a turn; None when one is still running.
+
+        Args:
+            knowledge_base: What answers.
+            question: What is asked.
+            filter: Where the answer is looked for.
+            asked: When it was asked first, in seconds since the epoch; None: now.
 
         Raises:
             TooManyWaiting: The owner has as many questions in line as one may have.
@@ -97,6 +111,7 @@ class Conversation:
                 scope=filter.collections,
                 stage=stage,
                 place=place.ahead,
+                asked=time.time() if asked is None else asked,
             )
             turn, history = Turn(state, filter=filter, place=place, on_end=self._kept), self._history()
             self._turns.append(turn)
@@ -105,9 +120,19 @@ class Conversation:
         finally:  # whatever goes wrong there, the place is left again
             turn.start(lambda: knowledge_base.stream(question, history=history, filter=filter))
         self._shared.attendant.mind(turn)
+        if self._shared.keeper is not None:
+            Thread(target=self._note, args=(turn, self._shared.keeper), name="notes", daemon=True).start()
         return turn
 
-    def ask_again(self, knowledge_base: Asks, turn_id: str, *, filter: SearchFilter, question: str = "") -> Turn | None:
+    def ask_again(
+        self,
+        knowledge_base: Asks,
+        turn_id: str,
+        *,
+        filter: SearchFilter,
+        question: str = "",
+        asked: float | None = None,
+    ) -> Turn | None:
         """Answer a question anew, or another in its place; it and what followed it are forgotten.
 
         Raises as :meth:`ask` does. Where the line has no room, nothing is forgotten.
@@ -119,7 +144,7 @@ class Conversation:
             forgotten = self._turns[index:]
             del self._turns[index:]
         try:
-            turn = self.ask(knowledge_base, question or forgotten[0].state.question, filter=filter)
+            turn = self.ask(knowledge_base, question or forgotten[0].state.question, filter=filter, asked=asked)
         except Throttled:
             with self._lock:
                 self._turns.extend(forgotten)
@@ -128,12 +153,13 @@ class Conversation:
         return turn
 
     def resume(self, knowledge_base: Asks) -> Turn | None:
-        """Answer the last question anew where its answer was stopped only just now because nobody watched."""
+        """Answer the last question anew where its answer was stopped only just now and by nobody."""
         turns = self.turns
         if not turns or not turns[-1].may_resume:
             return None
+        last = turns[-1]
         try:
-            return self.ask_again(knowledge_base, turns[-1].state.id, filter=turns[-1].filter)
+            return self.ask_again(knowledge_base, last.state.id, filter=last.filter, asked=last.state.asked)
         except Throttled:
             return None
 
@@ -151,6 +177,14 @@ class Conversation:
         if keeper is not None:
             with _logged("kept"):
                 keeper.keep(self.owner, self.id, state)
+
+    def _note(self, turn: Turn, keeper: Keeper) -> None:
+        noted = ""
+        for state in turn.glimpses(pause_seconds=NOTE_SECONDS):
+            if state.running and state.text != noted:
+                with _logged("kept so far"):
+                    keeper.note(self.owner, state)
+                noted = state.text
 
     def _dropped(self, turn_ids: Sequence[str]) -> None:
         keeper = self._shared.keeper

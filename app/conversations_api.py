@@ -92,6 +92,7 @@ def conversations_router(visitors: Visitors, conversations: Conversations) -> AP
         """Delete all the person's conversations; answers that are being written stop."""
         conversations.forget(person_of(request).id)
         history_of(request).delete_all()
+        visitors.attachments.sweep()
         return Response(status_code=204)
 
     @router.get("/conversations/{conversation_id}.{ending}")
@@ -99,10 +100,11 @@ def conversations_router(visitors: Visitors, conversations: Conversations) -> AP
         """Return a conversation as Markdown (``.md``) or JSON (``.json``)."""
         history = history_of(request)
         conversation, turns = history.get(conversation_id), history.turns(conversation_id)
+        files = visitors.attachments.of(person_of(request).id, conversation_id).files
         if ending == "md":
-            text, media_type = conversation_to_markdown(conversation, turns), "text/markdown"
+            text, media_type = conversation_to_markdown(conversation, turns, files=files), "text/markdown"
         elif ending == "json":
-            plain = conversation_to_plain(conversation, turns)
+            plain = conversation_to_plain(conversation, turns, files=files)
             text, media_type = json.dumps(plain, ensure_ascii=False, indent=2), "application/json"
         else:
             raise UnknownConversation("there is no such conversation", remedy="Export as .md or .json")
@@ -124,6 +126,7 @@ def conversations_router(visitors: Visitors, conversations: Conversations) -> AP
         history.get(conversation_id)
         conversations.forget(person_of(request).id, conversation_id)
         history.delete(conversation_id)
+        visitors.attachments.sweep()
         return Response(status_code=204)
 
     @router.get("/turns/{turn_id}/rating")

@@ -127,6 +127,25 @@ ERROR_TEXTS: Mapping[str, ErrorText] = {
         "没有跟踪该文件夹",
         "可能已被移除，请刷新列表",
     ),
+    "unknown_attachment": ErrorText(
+        "There is no such file in this conversation",
+        "It may have been removed; reload the page",
+        "该对话中没有这个文件",
+        "可能已被移除，请刷新页面",
+    ),
+    "too_many_attachments": ErrorText(
+        "The conversation has as many files as one may have",
+        "Remove one first, or begin another conversation",
+        "该对话的附件数已达上限",
+        "请先移除一个文件，或开始新对话",
+    ),
+    "upload_broken": ErrorText("The upload broke off", "Attach the file again", "上传中断", "请重新添加该文件"),
+    "quota_reached": ErrorText(
+        "Your uploads have reached their limit",
+        "Delete documents or conversations with files, or ask an administrator",
+        "您的上传空间已用完",
+        "请删除文档或带附件的对话，或联系管理员",
+    ),
     "already_running": ErrorText(
         "This runs already", "Wait until it has ended, or cancel it", "已有任务在运行", "请等待其结束，或先取消"
     ),

@@ -21,6 +21,7 @@ from app.cases import Case
 from app.conversations import Asks
 from app.evaluation import Outcome, outcome, read_outcomes
 from app.pacing import Busy
+from app.people.kept_answers import to_text
 from app.results import summaries
 from core.errors import (
     AlreadyRunning,
@@ -211,7 +212,7 @@ class Evaluations:
                     if answer is None:
                         break
                     outcomes.append(outcome(case, answer, source_text))
-                    file.write(json.dumps(outcomes[-1].to_json(), ensure_ascii=False) + "\n")
+                    file.write(f"{to_text(outcomes[-1].to_json())}\n")
                     file.flush()
                     chore.step()
             stage = "cancelled" if chore.stop.is_set() else "finished"
@@ -233,7 +234,7 @@ class Evaluations:
     def _write(self, run: Run) -> None:
         place = self._place(run.n)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(place / "run.json", json.dumps(asdict(run), ensure_ascii=False, indent=1).encode())
+        write_durably(place / "run.json", to_text(asdict(run)).encode())
 
 
 def telling(settings: Settings) -> dict[str, str]:

@@ -38,12 +38,14 @@ class Ingests(Protocol):
 class JobState:
     """An ingest as it stands; ``reports`` has one for each file that is done.
 
-    ``label`` is what people read as the collection's name.
+    ``label`` is what people read as the collection's name. ``names`` are those of the files that were given; a folder
+    is looked through first, and names none.
     """
 
     id: str
     collection: str
     label: str = ""
+    names: tuple[str, ...] = ()
     stage: JobStage = "queued"
     progress: Progress | None = None
     reports: tuple[FileReport, ...] = ()
@@ -63,7 +65,10 @@ class Job:
     ) -> None:
         self.paths = tuple(paths)
         self.owner = owner
-        self.live = Live(JobState(id=secrets.token_urlsafe(9), collection=collection, label=label or collection))
+        names = tuple(path.name for path in paths if path.is_file())
+        self.live = Live(
+            JobState(id=secrets.token_urlsafe(9), collection=collection, label=label or collection, names=names)
+        )
         self._into = into
         self._cancelled = Event()
 

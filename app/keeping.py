@@ -1,4 +1,4 @@
-"""What the chat says is kept in the people's store: each turn when it is asked, and once more when it has ended."""
+"""What the chat says is kept in the people's store: each turn when it is asked, while it is written, and at its end."""
 
 from __future__ import annotations
 
@@ -31,13 +31,28 @@ class HistoryKeeper:
         """
         history = self._history(owner)
         if turn.running:
-            history.begin(turn.question, conversation=conversation_id, scope=turn.scope, turn_id=turn.id, anew=True)
+            history.begin(
+                turn.question,
+                conversation=conversation_id,
+                scope=turn.scope,
+                turn_id=turn.id,
+                anew=True,
+                asked=turn.asked,
+            )
         elif turn.answer is not None:
             history.finish(turn.id, turn.answer)
         elif turn.error is not None:
-            history.fail(turn.id, turn.error)
+            history.fail(turn.id, turn.error, text=turn.text)
         else:
             history.stop(turn.id, text=turn.text)
+
+    def note(self, owner: str, turn: TurnState) -> None:
+        """Keep what was written so far of a turn; one that has ended meanwhile stays as it ended.
+
+        Raises:
+            UnknownPerson: The owner has been deleted.
+        """
+        self._history(owner).progress(turn.id, stage="writing", text=turn.text)
 
     def drop(self, owner: str, conversation_id: str, turn_ids: Sequence[str]) -> None:
         """Forget turns that are asked anew, and those that followed."""
@@ -72,4 +87,6 @@ def state_of(turn: KeptTurn) -> TurnState:
         text=turn.text,
         answer=turn.answer,
         error=turn.error,
+        asked=turn.started,
+        cut_off=turn.cut_off or turn.running,
     )

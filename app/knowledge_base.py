@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app.uploads import conversation_of
 from core.errors import EmptyQuestion, QuestionTooLong, StoreLocked, UnknownCollection, UnknownSource
 from core.interfaces import FullSpeed, Pace, StoredSource
 from core.records import Answer, Event, Finished, Hit, Message, SearchFilter
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ingest.reports import IngestEvent, IngestReport
 
 DEFAULT_COLLECTION = "default"
+_NEVER_INGESTED = ("models", "citadel.db", "people.db", "evaluations", "attachments")  # of the data directory
 _PATIENCE_SECONDS = 3.0  # how long a deletion waits for an ingest of this process before it says so
 
 
@@ -41,6 +43,9 @@ class KnowledgeBase:
         self.pace: Pace = FullSpeed()  # what an ingest of this process keeps to
         self.origins: Mapping[str, str] = {}  # where settings that are not defaults came from, by name
         self._writing = threading.RLock()
+        self._joining = threading.Lock()
+        self._writer_open: Store | None = None
+        self._n_writers = 0
 
     @classmethod
     def open(cls, data_dir: str | Path | None = None, *, settings: Settings | None = None) -> KnowledgeBase:
@@ -81,8 +86,8 @@ class KnowledgeBase:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def collections(self) -> list[str]:
-        """Return the names of the collections, in alphabetical order."""
-        return self.services.store.collection_names()
+        """Return the names of the collections, in alphabetical order, without what is attached to conversations."""
+        return [name for name in self.services.store.collection_names() if not conversation_of(name)]
 
     def documents(self, *, collection: str | None = None) -> list[StoredSource]:
         """Return the sources of one collection, or of all, by collection and path.
@@ -160,6 +165,7 @@ class KnowledgeBase:
         sync: bool = False,
         anew: bool = False,
         format: Literal["files", "passages"] = "files",
+        beside: bool = False,
         on_event: Callable[[IngestEvent], None] | None = None,
         stop: threading.Event | None = None,
     ) -> IngestReport:
@@ -171,6 +177,7 @@ class KnowledgeBase:
             sync: Remove sources of these folders that are gone.
             anew: Read files again that have not changed.
             format: "passages" reads each file as lines of {"id", "title", "text"}, each its own source.
+            beside: Do not wait until another ingest of this process has ended; no other may read the same files.
             on_event: Called with the pipeline's ``Progress`` and ``FileDone`` events, in the calling thread.
             stop: Set it to end the ingest within about a second.
 
@@ -180,7 +187,7 @@ class KnowledgeBase:
         """
         from ingest.passages import ingest_passages
 
-        with self._pipeline() as pipeline:
+        with self._pipeline(beside=beside) as pipeline:
             if format == "files":
                 return pipeline.ingest(paths, collection=collection, sync=sync, anew=anew, on_event=on_event, stop=stop)
             reports = [
@@ -207,33 +214,35 @@ class KnowledgeBase:
         with self._pipeline() as pipeline:
             watch(pipeline, paths, collection=collection, on_event=on_event, on_report=on_report, stop=stop)
 
-    def delete(self, path: str, *, collection: str | None = None) -> StoredSource:
-        """Delete a source; it is invisible at once.
+    def delete(self, path: str, *, collection: str | None = None, beside: bool = False) -> StoredSource:
+        """Delete a source; it is invisible at once. ``beside`` does not wait until an ingest of this process has ended.
 
         Raises:
             UnknownSource: There is none of this path.
             StoreLocked: Another process writes.
         """
         source = self.document(path, collection=collection)
-        with self._writer(patience_seconds=_PATIENCE_SECONDS) as store:
+        with self._writer(patience_seconds=_PATIENCE_SECONDS, beside=beside) as store:
             store.delete(source.path, collection=source.collection)
         return source
 
-    def delete_collection(self, name: str) -> list[StoredSource]:
+    def delete_collection(self, name: str, *, beside: bool = False) -> list[StoredSource]:
         """Delete a collection with its sources, which are returned; they are invisible at once.
+
+        ``beside`` does not wait until an ingest of this process has ended.
 
         Raises:
             UnknownCollection: There is no such collection.
             StoreLocked: Another process writes.
         """
         sources = self.documents(collection=name)
-        with self._writer(patience_seconds=_PATIENCE_SECONDS) as store:
+        with self._writer(patience_seconds=_PATIENCE_SECONDS, beside=beside) as store:
             store.delete_collection(name)
         return sources
 
-    def forget_failures(self, paths: Sequence[str], *, collection: str) -> None:
+    def forget_failures(self, paths: Sequence[str], *, collection: str, beside: bool = False) -> None:
         """Forget files that could not be read; raises StoreLocked as :meth:`delete` does."""
-        with self._writer(patience_seconds=_PATIENCE_SECONDS) as store:
+        with self._writer(patience_seconds=_PATIENCE_SECONDS, beside=beside) as store:
             store.forget_failures(paths, collection=collection)
 
     def verify(self, *, on_progress: OnProgress | None = None) -> list[Problem]:
@@ -251,25 +260,41 @@ class KnowledgeBase:
             store.purge()
 
     @contextmanager
-    def _pipeline(self) -> Iterator[Pipeline]:
+    def _pipeline(self, *, beside: bool = False) -> Iterator[Pipeline]:
         from ingest.pipeline import Pipeline
 
         embedder = self.services.embedder
-        with self._writer() as store:
-            exclude = [
-                self.settings.data_dir.resolve() / name for name in ("models", "citadel.db", "people.db", "evaluations")
-            ]
+        with self._writer(beside=beside) as store:
+            exclude = [self.settings.data_dir.resolve() / name for name in _NEVER_INGESTED]
             yield Pipeline(store, embedder, self.settings.ingest, exclude=exclude, pace=self.pace)
 
     @contextmanager
-    def _writer(self, *, patience_seconds: float = -1) -> Iterator[Store]:
-        if not self._writing.acquire(timeout=patience_seconds):
+    def _writer(self, *, patience_seconds: float = -1, beside: bool = False) -> Iterator[Store]:
+        """Give the right to write: one after another in this process, but for those that write ``beside`` others."""
+        if not beside and not self._writing.acquire(timeout=patience_seconds):
             raise StoreLocked("an ingest is running", remedy="Try again when it has ended, or stop it")
         try:
-            with self.services.open_writer() as writer:
-                yield writer
+            with self._joined_writer() as store:
+                yield store
         finally:
-            self._writing.release()
+            if not beside:
+                self._writing.release()
+
+    @contextmanager
+    def _joined_writer(self) -> Iterator[Store]:
+        """Give the one open writer of this process, which is closed when the last of its users has done."""
+        with self._joining:
+            store = self._writer_open or self.services.open_writer()
+            self._writer_open = store
+            self._n_writers += 1
+        try:
+            yield store
+        finally:
+            with self._joining:
+                self._n_writers -= 1
+                if not self._n_writers:
+                    self._writer_open = None
+                    store.close()
 
     # --- checking input --------------------------------------------------------------------------------------------
 
@@ -293,20 +318,27 @@ class KnowledgeBase:
 
     def _checked_filter(self, filter: SearchFilter | None) -> SearchFilter:
         filter = filter or SearchFilter()
-        known = set(self.collections()) if filter.collections else set()
+        names = self.services.store.collection_names()
         for name in filter.collections:
-            if name not in known:
+            if name not in names:
                 self._known_collection(name)
-        return filter
+        return filter if filter.collections else _but_attached(filter, names)
 
     def _known_collection(self, name: str) -> str:
-        known = self.collections()
-        if name not in known:
-            near = nearest(name, known)
+        if name not in self.services.store.collection_names():
+            near = nearest(name, self.collections())
             raise UnknownCollection(
                 "there is no such collection", where=name, remedy=f"The nearest is {near}" if near else ""
             )
         return name
+
+
+def _but_attached(filter: SearchFilter, names: Sequence[str]) -> SearchFilter:
+    """Return a filter of all collections but those of what is attached to conversations, which must be named."""
+    known = tuple(name for name in names if not conversation_of(name))
+    if len(known) == len(names):
+        return filter
+    return replace(filter, collections=known) if known else replace(filter, without=("*",))
 
 
 def finished_answer(events: Iterator[Event]) -> Answer:

@@ -154,6 +154,12 @@ QUALITY_TEXTS: Mapping[str, tuple[str, str]] = {
         "One JSON object a line: question, answers, sources, answerable. It is kept for the next time.",
         "每行一个 JSON 对象：question、answers、sources、answerable。文件会保留以便下次使用。",
     ),
+    "evaluation.files": ("Uploaded files of cases", "已上传的用例文件"),
+    "evaluation.files_sure": ("Delete the cases “{name}”?", "删除用例文件“{name}”？"),
+    "evaluation.files_sure_more": (
+        "The file is gone for good. The results of evaluations that asked them stay.",
+        "文件将被永久删除。已有的评测结果不受影响。",
+    ),
     "evaluation.where": ("Where to look", "检索范围"),
     "evaluation.where_hint": ("None chosen: everywhere.", "不选则检索全部。"),
     "evaluation.start": ("Start", "开始"),

@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
 from app.admission import Admission
+from app.attachments_api import attachments_router
 from app.conversations import Conversations
 from app.conversations_api import conversations_router
 from app.jobs import Jobs
@@ -35,12 +36,12 @@ from app.ui.render import model_name
 from app.uploads import Uploads
 from app.watching import NotesStreams
 from app.web.account import account_router
-from app.web.administration.routes import administration_router, open_office
+from app.web.administration.routes import administration_router, nothing_here, open_office
+from app.web.chat_header import chat_header_router
 from app.web.entrance import entrance_router
 from app.web.gradio_doors import GradioDoors, doors_router
 from app.web.language import wanted_language
-from app.web.pages import SCRIPT as PAGES_SCRIPT
-from app.web.pages import STYLE as PAGES_STYLE
+from app.web.pages import ASSETS as PAGES_ASSETS
 from app.web.quality.rooms import Rooms
 from app.web.quality.routes import add_quality_pages
 from app.web.visitors import Visitors
@@ -72,7 +73,8 @@ def create_app(kb: KnowledgeBase, people: People, *, host: str | None = None) ->
     host = host or kb.settings.serve.host
     _require_sign_in(kb.settings.serve, host)
     visitors = Visitors(kb, people)
-    uploads = Uploads(kb.settings.data_dir, max_mb=kb.settings.serve.max_upload_mb)
+    attachments = visitors.attachments
+    uploads = Uploads(kb.settings.data_dir, max_mb=kb.settings.serve.max_upload_mb, quota=attachments.quota)
     admission = _admission(kb.settings.serve)
     kb.pace = StepAside(admission)
     conversations = Conversations(
@@ -85,8 +87,10 @@ def create_app(kb: KnowledgeBase, people: People, *, host: str | None = None) ->
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         office.folders.start()
+        Thread(target=attachments.resume, name="resume", daemon=True).start()
         yield
         office.folders.close()
+        attachments.close()
         conversations.close()
         jobs.close()
         rooms.background.close()
@@ -95,10 +99,13 @@ def create_app(kb: KnowledgeBase, people: People, *, host: str | None = None) ->
     app = FastAPI(title="Citadel", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", lifespan=life)
     app.state.visitors = visitors
     app.add_exception_handler(CitadelError, _explained)
+    app.add_exception_handler(404, nothing_here(office))
     app.include_router(sources_router(visitors, conversations))
     app.include_router(conversations_router(visitors, conversations))
+    app.include_router(attachments_router(visitors, conversations))
     app.include_router(entrance_router(visitors))
     app.include_router(account_router(visitors, uploads))
+    app.include_router(chat_header_router(visitors))
     add_quality_pages(app, rooms)
     app.include_router(administration_router(office))
     app.include_router(doors_router(visitors, uploads))
@@ -146,7 +153,7 @@ def _add_own_routes(app: FastAPI, kb: KnowledgeBase) -> None:
         model = "quotes" if generator.backend == "none" else model_name(generator.model)
         return JSONResponse({"status": "ok", "model": model})
 
-    for asset in (*SCRIPTS, PAGES_SCRIPT, PAGES_STYLE):
+    for asset in (*SCRIPTS, *PAGES_ASSETS):
         _add_asset(app, asset)
 
     @app.get("/favicon.ico", include_in_schema=False)
@@ -184,9 +191,9 @@ def _mount_pages(app: FastAPI, visitors: Visitors, *, uploads: Uploads, **shared
     import gradio as gr
 
     from app.ui.blocks import build_blocks, head_html
-    from app.ui.theme import SCRIPTS, STYLE, theme
+    from app.ui.theme import SCRIPTS, STYLES, theme
 
-    version = hashlib.sha256(b"".join(script.read_bytes() for script in SCRIPTS)).hexdigest()[:12]
+    version = hashlib.sha256(b"".join(asset.read_bytes() for asset in (*SCRIPTS, *PAGES_ASSETS))).hexdigest()[:12]
     for language in LANGUAGES:
         gr.mount_gradio_app(
             app,
@@ -203,7 +210,7 @@ def _mount_pages(app: FastAPI, visitors: Visitors, *, uploads: Uploads, **shared
             pwa=False,
             mcp_server=False,
             theme=theme(),
-            css_paths=[STYLE],
+            css_paths=list(STYLES),
             head=head_html(language, version=version),
         )
 

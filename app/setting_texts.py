@@ -51,6 +51,7 @@ SETTING_TEXTS: Mapping[str, str] = {
     "serve.port": "监听端口；0：任意空闲端口",
     "serve.language": "界面语言；auto：按浏览器",
     "serve.max_upload_mb": "单个上传文件的最大体积，单位 MiB",
+    "serve.upload_quota_mb": "每人可保存的上传总量，单位 MiB；0：不限",
     "serve.answers_at_once": "同时生成的回答数；0：每两核一个，最多 4 个",
     "serve.waiting": "所有人排队等待的问题总数上限",
     "serve.waiting_per_person": "每人可排队等待的问题数",

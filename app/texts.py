@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from app.account_texts import ACCOUNT_TEXTS
 from app.administration_texts import ADMINISTRATION_TEXTS
+from app.attachment_texts import ATTACHMENT_TEXTS
 from app.chat_texts import CHAT_TEXTS
 from app.error_texts import ERROR_TEXTS
 from app.quality_texts import QUALITY_TEXTS
-from core.errors import CitadelError, printable
+from core.errors import CitadelError, QuotaReached, printable
 from core.records import Language
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -81,6 +82,13 @@ TEXTS: Mapping[str, Text] = {
         "Stopped. What is above was not checked against your documents.", "已停止。以上内容未经核对。"
     ),
     "chat.stopped_empty": Text("Stopped before anything was written.", "已在生成内容之前停止。"),
+    "chat.cut_off": Text(
+        "Cut off when the server ended. What is above was not checked against your documents.",
+        "服务器中断，回答不完整。以上内容未经核对。",
+    ),
+    "chat.cut_off_empty": Text(
+        "Cut off when the server ended, before anything was written.", "服务器中断，尚未生成内容。"
+    ),
     "stage.waiting": Text("In line, number {n}", "排队中，第 {n} 位"),
     "stage.waiting_one": Text("In line, next to be answered", "排队中，下一个就是您"),
     "stage.searching": Text("Searching your documents", "正在检索文档"),
@@ -124,7 +132,7 @@ TEXTS: Mapping[str, Text] = {
     ),
     "docs.add": Text("Add documents", "添加文档"),
     "docs.upload": Text("Files", "文件"),
-    "docs.drop": Text("Drop files here, or click to choose", "将文件拖到这里，或点击选择"),
+    "docs.drop": Text("Choose files, or drop them here", "点击选择文件，或拖到这里"),
     "docs.upload_limit": Text("Up to {n}\u00a0MB each", "每个文件最大 {n}\u00a0MB"),
     "docs.folder": Text("Folder on this machine", "本机文件夹"),
     "docs.folder_placeholder": Text("Path of a folder or file", "文件夹或文件的路径"),
@@ -155,7 +163,7 @@ TEXTS: Mapping[str, Text] = {
     "docs.deleted": Text("Deleted {name}.", "已删除 {name}。"),
     "docs.cancel": Text("Cancel", "取消"),
     "docs.none": Text("No documents yet", "还没有文档"),
-    "docs.none_more": Text("Drop some above to begin.", "将文件拖到上方即可开始。"),
+    "docs.none_more": Text("Add some above to begin.", "在上方添加文件即可开始。"),
     "docs.none_shared": Text("Documents that are shared with you appear here.", "共享给您的文档会显示在这里。"),
     "docs.none_match": Text("No document matches", "没有匹配的文档"),
     "docs.count": Text("{n} documents", "共 {n} 个文档"),
@@ -175,6 +183,7 @@ TEXTS: Mapping[str, Text] = {
     "job.cancelled": Text("Cancelled; what was read stays", "已取消；已读取的内容会保留"),
     "job.failed": Text("Failed", "失败"),
     "job.cancel": Text("Cancel", "取消"),
+    "job.ask": Text("Ask about them", "开始提问"),
     "job.dismiss": Text("Hide", "隐藏"),
     "job.into": Text("into {collection}", "存入 {collection}"),
     "job.files": Text("{done} of {total} files", "{done} / {total} 个文件"),
@@ -187,6 +196,7 @@ TEXTS: Mapping[str, Text] = {
     "job.progress": Text("Progress of reading documents", "读取文档的进度"),
     "report.file": Text("File", "文件"),
     "report.result": Text("Result", "结果"),
+    "report.waiting": Text("Waiting", "等待中"),
     "report.added": Text("Added", "已添加"),
     "report.replaced": Text("Updated", "已更新"),
     "report.unchanged": Text("Unchanged", "未变化"),
@@ -197,6 +207,7 @@ TEXTS: Mapping[str, Text] = {
     "report.more": Text("and {n} more", "另有 {n} 个"),
     **{key: Text(*texts) for key, texts in ACCOUNT_TEXTS.items()},
     **{key: Text(*texts) for key, texts in ADMINISTRATION_TEXTS.items()},
+    **{key: Text(*texts) for key, texts in ATTACHMENT_TEXTS.items()},
     **{key: Text(*texts) for key, texts in CHAT_TEXTS.items()},
     **{key: Text(*texts) for key, texts in QUALITY_TEXTS.items()},
 }
@@ -231,7 +242,8 @@ def duration(seconds: float, language: Language, *, rough: bool = False) -> str:
 def explain(error: CitadelError, language: Language) -> str:
     """Return an error as a person reads it: what, where, and what to do, without a path of the server.
 
-    English keeps the error's own words, which know the numbers; Chinese says what the error's class says.
+    English keeps the error's own words, which know the numbers; Chinese says what the error's class says, and the
+    numbers of a quota.
     """
     fallback = ERROR_TEXTS[error.code]
     if language == "en":
@@ -239,5 +251,8 @@ def explain(error: CitadelError, language: Language) -> str:
         what = what[0].upper() + what[1:] if what else ""
         said = f"{what}. {remedy[0].upper()}{remedy[1:]}." if remedy else f"{what}."
         return f"{printable(error.where)}: {said}" if error.where else said
+    if isinstance(error, QuotaReached) and error.quota_mb:
+        said = say("quota.numbers", language, used=f"{error.used_mb:,.1f}", quota=f"{error.quota_mb:,.0f}")
+        return f"{printable(error.where)}：{said}" if error.where else said
     said = f"{fallback.what_zh}。{fallback.remedy_zh}。" if fallback.remedy_zh else f"{fallback.what_zh}。"
     return f"{printable(error.where)}：{said}" if error.where else said

@@ -24,6 +24,9 @@ from core.records import Answer, Event, Finished, Hit, Retrieved, SearchFilter, 
 MAX_WATCHERS = 8
 # A page that comes back this soon after its answer was stopped for want of watchers has it written again.
 RESUME_SECONDS = 60.0
+# So does one that finds its answer cut off by the end of a server. This counts from when the question was first asked:
+# a question that brings the server down is not asked for ever.
+RESUME_ASKED_SECONDS = 180.0
 
 Stage = Literal["waiting", "searching", "reading", "writing", "finished", "stopped", "failed"]
 
@@ -33,7 +36,8 @@ class TurnState:
     """A turn as it stands: ``text`` is what was written so far, ``answer`` the checked whole once finished.
 
     ``scope`` names the collections that were asked, none for all. ``place`` is the one in line while it waits, 1 for
-    the next. ``unwatched`` tells that it was stopped because nobody watched.
+    the next. ``unwatched`` tells that it was stopped because nobody watched, ``cut_off`` that the server ended before
+    it had. ``asked`` is when it was asked first, in seconds since the epoch.
     """
 
     id: str
@@ -46,6 +50,8 @@ class TurnState:
     answer: Answer | None = None
     error: CitadelError | None = None
     unwatched: bool = False
+    cut_off: bool = False
+    asked: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -112,7 +118,9 @@ class Turn:
 
     @property
     def may_resume(self) -> bool:
-        """Whether it was stopped only just now, and only because nobody watched."""
+        """Whether it was stopped only just now, and only because nobody watched or the server ended."""
+        if self.state.cut_off:
+            return 0 <= time.time() - self.state.asked < RESUME_ASKED_SECONDS
         return self._abandoned_at is not None and time.monotonic() - self._abandoned_at < RESUME_SECONDS
 
     # --- watching --------------------------------------------------------------------------------------------------
@@ -136,6 +144,10 @@ class Turn:
         finally:
             with self._lock:
                 self._watchers.remove(watcher)
+
+    def glimpses(self, *, pause_seconds: float) -> Iterator[TurnState]:
+        """Yield the turn now and then until it ends, to one who does not count as watching."""
+        return self._live.watch(pause_seconds=pause_seconds)
 
     def is_watched(self) -> bool:
         """Return whether anybody is there; who is not is let go."""

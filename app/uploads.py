@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from core.errors import FileTooLarge, UsageError
+from app.people.quota import Quota
+from core.errors import FileTooLarge, QuotaReached, UsageError
 from core.interfaces import StoredSource
 
 MAX_NAME_BYTES = 180
+# What the names of conversations' hidden collections begin with: no name that a person gives may hold it.
+_ATTACHED = "\x01attached/"
 MAX_COLLECTION_CHARS = 60
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u2028\u2029\u202a-\u202e\u2066-\u2069]')
 RESERVED_NAME = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
@@ -54,16 +57,41 @@ def checked_collection(name: str) -> str:
     return name
 
 
+def attached_collection(conversation_id: str) -> str:
+    """Return the name of the hidden collection of what is attached to a conversation."""
+    return f"{_ATTACHED}{conversation_id}"
+
+
+def conversation_of(collection: str) -> str:
+    """Return the conversation whose hidden collection this is, "" for a collection that people know."""
+    return collection.removeprefix(_ATTACHED) if collection.startswith(_ATTACHED) else ""
+
+
+def attachments_folder(data_dir: Path) -> Path:
+    """Return where attached files lie, each in a folder of its own in that of its conversation."""
+    return data_dir.resolve() / "attachments"
+
+
 class Uploads:
     """The folder of uploaded files, one folder in it for each collection.
 
     What is received lies in a folder of the person who sent it, until it is kept.
+
+    Args:
+        data_dir: The data directory.
+        max_mb: The largest file, in MiB.
+        quota: What each person may keep; None: any amount.
     """
 
-    def __init__(self, data_dir: Path, *, max_mb: int) -> None:
+    def __init__(self, data_dir: Path, *, max_mb: int, quota: Quota | None = None) -> None:
         self.folder = data_dir.resolve() / "uploads"
         self.incoming = data_dir.resolve() / "tmp" / "uploads"
-        self.max_mb = max_mb
+        self.max_mb, self.quota = max_mb, quota
+
+    def require_room(self, person_id: str, size_bytes: int) -> None:
+        """See that a person may upload so much more; raises QuotaReached."""
+        if self.quota is not None:
+            self.quota.require_room(person_id, size_bytes)
 
     def incoming_of(self, person_id: str) -> Path:
         """Return where what a person sends is received; its name tells nothing."""
@@ -88,19 +116,27 @@ class Uploads:
         Raises:
             UsageError: It is no file that they uploaded.
             FileTooLarge: It is larger than ``max_mb``.
+            QuotaReached: They have uploaded as much as they may; the file is gone.
         """
         name, received = Path(path).name, self.received(str(path), person_id)
         if received is None:
             raise UsageError("this is no uploaded file", where=name, remedy="Upload it again")
-        if received.stat().st_size > self.max_mb * 2**20:
+        size_bytes = received.stat().st_size
+        if size_bytes > self.max_mb * 2**20:
             raise FileTooLarge(
                 f"the file is larger than {self.max_mb} MiB",
                 where=name,
                 remedy="Split it, or raise serve.max_upload_mb",
             )
         folder = self.folder / safe_name(collection)
-        folder.mkdir(parents=True, exist_ok=True)
         place = folder / safe_name(name)
+        if self.quota is not None:
+            try:
+                self.quota.note(self._noted(place), person_id=person_id, size_bytes=size_bytes)
+            except QuotaReached:
+                received.unlink(missing_ok=True)
+                raise
+        folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{place.name[:40]}.part"
         shutil.move(received, part)
         os.replace(part, place)
@@ -110,7 +146,27 @@ class Uploads:
 
     def discard(self, sources: Sequence[StoredSource]) -> None:
         """Remove the files of deleted sources that were uploads; others stay where they are."""
-        for source in sources:
-            location = Path(source.location)
-            if location.is_relative_to(self.folder):
-                location.unlink(missing_ok=True)
+        self._remove([Path(source.location) for source in sources])
+
+    def discard_failed(self, name: str, *, collection: str) -> None:
+        """Remove an uploaded file that could not be read and is not to be tried again."""
+        place = self.folder / safe_name(collection) / safe_name(name)
+        if place.name == name:
+            self._remove([place])
+
+    def discard_collection(self, name: str) -> None:
+        """Remove all that was uploaded to a collection, that which could not be read too."""
+        folder = self.folder / safe_name(name)
+        self._remove([place for place in folder.glob("*") if place.is_file()])
+        with suppress(OSError):  # there was none, or it holds what was put there by hand
+            folder.rmdir()
+
+    def _remove(self, places: Sequence[Path]) -> None:
+        own = [place for place in places if place.is_relative_to(self.folder)]
+        for place in own:
+            place.unlink(missing_ok=True)
+        if self.quota is not None:
+            self.quota.forget([self._noted(place) for place in own])
+
+    def _noted(self, place: Path) -> str:
+        return place.relative_to(self.folder).as_posix()

@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from typing import Protocol
 from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # How long after its question a page may take to open its stream.
 FIRST_STREAM_SECONDS = 5.0
@@ -56,17 +56,28 @@ class Pages:
             page.n_shown += 1
 
     @contextmanager
-    def listening(self, session: str) -> Iterator[None]:
-        """Note that a page listens, and that it is gone when it no longer does."""
+    def listening(self, session: str) -> Iterator[Callable[[], None]]:
+        """Note that a page listens, and that it is gone when it no longer does.
+
+        Gives what is called when the server itself has nothing more to tell: a page that has just asked then listens
+        anew, and is still expected.
+        """
+        told_all = False
+
+        def end() -> None:
+            nonlocal told_all
+            told_all = True
+
         with self._used(session) as page:
             with self._lock:
                 page.n_streams += 1
             try:
-                yield
+                yield end
             finally:
                 with self._lock:
                     page.n_streams -= 1
-                    page.expected_until = 0.0
+                    if not told_all:
+                        page.expected_until = 0.0
 
     @contextmanager
     def _used(self, session: str) -> Iterator[_Page]:
@@ -98,8 +109,22 @@ class NotesStreams:
             await self.app(scope, receive, send)
             return
         session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
-        with self.pages.listening(session):
-            await self.app(scope, receive, send)
+        with self.pages.listening(session) as told_all:
+            left = False
+
+            async def hearing() -> Message:
+                nonlocal left
+                message = await receive()
+                left = left or message["type"] == "http.disconnect"
+                return message
+
+            async def saying(message: Message) -> None:
+                # What follows the end is no news: every request is broken off in the end.
+                if message["type"] == "http.response.body" and not message.get("more_body") and not left:
+                    told_all()
+                await send(message)
+
+            await self.app(scope, hearing, saying)
 
 
 class Watched(Protocol):

@@ -7,7 +7,7 @@ CitadelError
 │   ├── EmptyQuestion, QuestionTooLong, MissingPath, PortInUse, MalformedInput, EmptySplit
 │   ├── SignInNeeded, SignInFailed, Throttled (TooManyWaiting, TooBusy), NotAllowed, InvitationSpent, WeakPassword
 │   ├── NameTaken, LastAdmin, UnknownPerson, UnknownConversation, UnknownEvaluation, UnknownTrial, AlreadyRunning
-│   ├── UnknownFolder
+│   ├── UnknownFolder, UnknownAttachment, TooManyAttachments, UploadBroken, QuotaReached
 ├── DocumentError           one file is at fault; the others go on
 │   ├── EmptyFile, UnreadableFile, FileVanished, FileChanged, NotRegularFile, LinkOutside
 │   ├── UnsupportedType, WrongExtension, NeedsLibreOffice
@@ -237,6 +237,47 @@ class UnknownFolder(UsageError):
     """No followed folder has this id."""
 
     code, http_status = "unknown_folder", 404
+
+
+class UnknownAttachment(UsageError):
+    """The conversation has no such file."""
+
+    code, http_status = "unknown_attachment", 404
+
+
+class TooManyAttachments(UsageError):
+    """The conversation has as many files as one may have."""
+
+    code, http_status = "too_many_attachments", 409
+
+
+class UploadBroken(UsageError):
+    """The file did not arrive whole."""
+
+    code = "upload_broken"
+
+
+class QuotaReached(UsageError):
+    """The person has uploaded as much as one may.
+
+    Args:
+        what: As for every error.
+        where: As for every error.
+        remedy: As for every error.
+        used_mb: What their files take, in MiB.
+        quota_mb: What they may take.
+    """
+
+    code, http_status = "quota_reached", 413
+
+    def __init__(
+        self, what: str, *, where: str = "", remedy: str = "", used_mb: float = 0.0, quota_mb: float = 0.0
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.used_mb, self.quota_mb = used_mb, quota_mb
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"used_mb": self.used_mb, "quota_mb": self.quota_mb})
 
 
 class AlreadyRunning(UsageError):

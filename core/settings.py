@@ -125,6 +125,7 @@ class ServeSettings(_Group):
     port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0: any free one")
     language: Literal["auto", "en", "zh"] = Field("auto", description="language of the pages; auto: the browser's")
     max_upload_mb: int = Field(200, ge=1, description="largest upload, in MiB")
+    upload_quota_mb: int = Field(2000, ge=0, description="uploads that one person may keep, in MiB; 0: any amount")
     answers_at_once: int = Field(0, ge=0, le=64, description="answers written at once; 0: one for two cores, at most 4")
     waiting: int = Field(64, ge=1, le=10_000, description="questions that may wait in line, of all people")
     waiting_per_person: int = Field(3, ge=1, le=100, description="questions that may wait of one person")

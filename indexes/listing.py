@@ -29,6 +29,7 @@ _ORDERS: dict[Order, str] = {
     "most_chunks": "s.n_chunks DESC, s.id DESC",
 }
 ORDERS = tuple(_ORDERS)
+_HOLDS = "s.path LIKE ? ESCAPE '\\' OR s.title LIKE ? ESCAPE '\\'"
 _OF_COLLECTION = "s.collection = (SELECT id FROM collections WHERE name = ?)"
 
 
@@ -78,9 +79,15 @@ def read_chunk_list(connection: apsw.Connection, source_id: str, *, limit: int, 
 def _condition(wanted: Listed) -> tuple[str, Sequence[Any]]:
     conditions, bindings = [_OF_COLLECTION], [to_sql(wanted.collection)]
     for word in wanted.words:
-        conditions.append("(s.path LIKE ? ESCAPE '\\' OR s.title LIKE ? ESCAPE '\\')")
-        bindings += [to_sql(f"%{_literal(word)}%")] * 2
+        written = _cases(word)
+        conditions.append(f"({' OR '.join([_HOLDS] * len(written))})")
+        bindings += [to_sql(f"%{_literal(each)}%") for each in written for _ in range(2)]
     return f"WHERE {' AND '.join(conditions)}", bindings
+
+
+def _cases(word: str) -> list[str]:
+    """Return a word as it may be written: LIKE knows small and capital letters of ASCII alone."""
+    return [word] if word.isascii() else list(dict.fromkeys((word, word.lower(), word.upper(), word.capitalize())))
 
 
 def _literal(word: str) -> str:

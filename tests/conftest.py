@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-for _name in [name for name in os.environ if name.startswith("CITADEL_") and name != "CITADEL_TEST_MODELS"]:
+_OF_TESTS = ("CITADEL_TEST_MODELS", "CITADEL_SCREENSHOTS")
+for _name in [name for name in os.environ if name.startswith("CITADEL_") and name not in _OF_TESTS]:
     del os.environ[_name]  # a developer's own settings are none of a test's
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -132,6 +132,7 @@ def attempts(own: OwnKnowledgeBase, collection: str, path: str) -> dict[str, Cal
     both = SearchFilter(collections=(*own.collections(), collection))
     return {
         "documents": lambda: own.documents(collection=collection),
+        "listed": lambda: own.listed(collection=collection, limit=9),
         "document": lambda: own.document(path, collection=collection),
         "document_text": lambda: own.document_text(path, collection=collection),
         "chunks": lambda: own.chunks(path, collection=collection),
@@ -186,6 +187,26 @@ def test_a_document_of_others_is_not_found_by_path_or_id(house: House) -> None:
     assert own.source(own.document("ann.txt").source_id).path == "ann.txt"
     with pytest.raises(UnknownSource):
         own.delete("bob.txt")
+
+
+def test_a_list_is_cut_off_and_counts_what_may_be_read_alone(house: House) -> None:
+    for path in ("plan b.txt", "plan a.txt", "note.txt"):
+        house.put(house.collections["ann"], path, "Nothing.")
+
+    def listed(name: str, limit: int = 9, *words: str) -> tuple[list[str], int]:
+        found, total = house.own(name).listed(words=words, limit=limit)
+        return [source.path for source in found], total
+
+    assert listed("ann") == ([source.path for source in house.own("ann").documents()], 4)
+    assert listed("ann", 2) == (["ann.txt", "note.txt"], 4)
+    assert listed("ann", 0) == ([], 4)
+    assert listed("ann", 9, "PLAN", "a.t") == (["plan a.txt"], 1)
+    assert listed("bob") == (["bob.txt"], 1)
+    assert listed("bob", 9, "plan") == ([], 0)
+    assert listed("dee") == ([], 0)
+    everything, total = listed("root", 5)
+    assert (len(everything), total) == (5, 7)
+    assert everything == [source.path for source in house.own("root").documents()][:5]
 
 
 def test_near_names_are_suggested_among_what_may_be_read(house: House) -> None:

@@ -206,6 +206,9 @@ def test_a_list_comes_in_each_order_and_finds_words_in_names_and_titles(tmp_path
         for words, wanted in ((("A_1",), 1), (("手册",), 1), (("a%1",), 0), (("_",), 1), (("txt", "b"), 1)):
             assert store.count_sources(Listed(collection="default", words=words)) == wanted, words
         assert store.count_sources(Listed(collection="other")) == 0
+        store.put([ingestible("Übersicht ΝΕΑ.txt", "z", collection="letters")], collection="letters")
+        for word in ("übersicht", "ÜBERSICHT", "Über", "νεα"):
+            assert store.count_sources(Listed(collection="letters", words=(word,))) == 1, word
 
 
 # --- who sees what ----------------------------------------------------------------------------------------------------

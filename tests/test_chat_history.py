@@ -14,6 +14,8 @@ import pytest
 
 from app.conversations import MAX_CONVERSATIONS
 from app.downloads import attachment, saved_as
+from app.keeping import HistoryKeeper, state_of
+from app.people.database import People
 from app.people.history import History
 from app.people.records import Conversation, Found, Page
 from app.people.sharing import make_public_at_first
@@ -68,6 +70,32 @@ def test_a_turn_that_was_running_when_the_server_died_is_stopped(chat: Chat) -> 
     assert (back.turns[0].state.stage, back.running) == ("stopped", None)
     wait.set()
     wait_until_kept(chat.people, chat.ann, turn.state.id)
+
+
+def test_what_was_written_when_the_server_died_is_shown_as_cut_off(
+    chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.conversations.NOTE_SECONDS", 0.01)
+    wait, conversation = Flag(), chat.conversations.new(chat.ann.id)
+    turn = conversation.ask(Tells(wait=wait), "Leave?", filter=SearchFilter())
+    assert turn is not None
+    history = History(chat.people, chat.ann)
+    for _ in range(1000):
+        if history.turn(turn.state.id).text:
+            break
+        wait.wait(0.01)
+    with People.open(tmp_path) as another:
+        kept = HistoryKeeper(another).turns(chat.ann.id, conversation.id)
+    assert [(state.stage, state.text, state.cut_off) for state in kept] == [("stopped", "It is", True)]
+    assert kept[0].asked == turn.state.asked
+    html = turn_html(kept[0], "en")
+    assert "It is" in html
+    assert "Cut off when the server ended." in html
+    assert "data-again" in html
+    assert "服务器中断" in turn_html(replace(kept[0], text=""), "zh")
+    wait.set()
+    wait_until_kept(chat.people, chat.ann, turn.state.id)
+    assert not state_of(history.turn(turn.state.id)).cut_off
 
 
 def test_failed_and_stopped_turns_are_kept_as_they_were_shown(chat: Chat) -> None:
@@ -216,6 +244,16 @@ def test_a_conversation_is_renamed_taken_away_and_deleted_by_its_person_alone(ch
     assert chat.conversations.find(chat.bob.id, conversation_id) is None
     assert chat.conversations.turn(chat.bob.id, turn.id) is None
     assert bob.get(f"/api/passages/{turn.id}/1").status_code == 404
+
+
+def test_half_a_character_in_a_question_spoils_no_answer_of_the_server(chat: Chat) -> None:
+    conversation_id, turn = chat.told(chat.ann, "Leave \ud83d?")
+    assert turn_html(turn, "en").encode().decode().count("Leave \ufffd?") == 1
+    with chat.at(chat.ann) as ann:
+        assert "Leave ?" in ann.get("/api/conversations").text
+        assert "Leave" in ann.get("/api/conversations?q=leave").text
+        for ending in ("md", "json"):
+            assert "Leave ??" in ann.get(f"/api/conversations/{conversation_id}.{ending}").text
 
 
 def test_deleting_stops_what_is_being_written_and_nothing_of_it_comes_back(chat: Chat) -> None:

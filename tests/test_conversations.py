@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from threading import Event as Flag
 from typing import Any
@@ -17,11 +20,12 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from app.admission import Admission
 from app.conversations import MAX_CONVERSATIONS, Conversation, Conversations, Shared
 from app.server import listen
-from app.turns import MAX_WATCHERS, Turn, TurnState
+from app.turns import MAX_WATCHERS, RESUME_ASKED_SECONDS, Turn, TurnState
 from app.watching import FIRST_STREAM_SECONDS, Attendant, NotesStreams, Pages
 from core.errors import BackendFailed, DiskFull, TooManyWaiting
 from core.records import Answer, Event, Finished, Message, Retrieved, SearchFilter, Token
@@ -391,6 +395,37 @@ def test_a_page_is_there_while_it_listens_and_for_a_moment_after_it_asked() -> N
         assert not is_there(), "it listened and left"
 
 
+def test_a_page_that_asks_as_its_last_stream_ends_is_still_expected() -> None:
+    """The server ends a page's stream when it has told all; a question that comes just then opens another."""
+    pages = Pages(clock=Clock())
+
+    async def listened(*, leaves: bool) -> bool:
+        """Return whether a page that has asked is there after the stream that it had before."""
+        asked = ExitStack()
+
+        async def tells(scope: Scope, receive: Receive, send: Send) -> None:
+            said.append(asked.enter_context(pages.expecting("s")))
+            if leaves:
+                await receive()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await receive()  # every request is broken off in the end
+
+        async def receive() -> dict[str, str]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: object) -> None:
+            pass
+
+        said: list[Callable[[], bool]] = []
+        scope = {"type": "http", "path": "/queue/data", "query_string": b"session_hash=s"}
+        await NotesStreams(tells, pages=pages)(scope, receive, send)
+        with asked:
+            return said[0]()
+
+    assert asyncio.run(listened(leaves=False))
+    assert not asyncio.run(listened(leaves=True))
+
+
 def test_an_answer_stopped_for_want_of_watchers_is_written_anew_for_who_comes_back_soon() -> None:
     stopped, kb, conversation = Scripted(wait=Flag()), Scripted(), Conversation()
     turn = conversation.ask(stopped, "leave", filter=SearchFilter(collections=("hr",)))
@@ -427,12 +462,19 @@ class Notes:
         self.full = full
         self.kept: list[tuple[str, str, TurnState]] = []
         self.dropped: list[tuple[str, str, tuple[str, ...]]] = []
-        self.n_ended = threading.Semaphore(0)
+        self.noted: list[tuple[str, TurnState]] = []
+        self.has_noted, self.n_ended = Flag(), threading.Semaphore(0)
 
     def keep(self, owner: str, conversation_id: str, turn: TurnState) -> None:
         self.kept.append((owner, conversation_id, turn))
         if not turn.running:
             self.n_ended.release()
+        if self.full:
+            raise DiskFull("no room is left")
+
+    def note(self, owner: str, turn: TurnState) -> None:
+        self.noted.append((owner, turn))
+        self.has_noted.set()
         if self.full:
             raise DiskFull("no room is left")
 
@@ -474,6 +516,47 @@ def test_a_turn_that_is_stopped_is_kept_once_with_what_was_written() -> None:
     kb.wait.set()
     assert kb.closed.wait(PATIENCE)
     assert [(state.stage, state.text) for _, _, state in notes.kept[1:]] == [("stopped", "Yes")]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_being_written_is_kept_meanwhile_and_a_full_disk_stops_no_answer(
+    full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.conversations.NOTE_SECONDS", 0.01)
+    notes, kb = Notes(full=full), Scripted(wait=Flag())
+    turn = Conversations(keeper=notes).new("ann").ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    assert notes.has_noted.wait(PATIENCE)
+    assert not turn.ended
+    assert not turn.is_watched()  # who keeps it does not count
+    assert kb.wait is not None
+    kb.wait.set()
+    assert _ended(turn).stage == "finished"
+    owner, state = notes.noted[0]
+    assert (owner, state.id, state.stage, state.text) == ("ann", turn.state.id, "writing", "Yes")
+    texts = [state.text for _, state in notes.noted]
+    assert len(texts) == len(set(texts))  # each but once
+
+
+def _cut_off(seconds_ago: float) -> TurnState:
+    asked = time.time() - seconds_ago
+    return TurnState(id="t", question="leave", scope=("hr",), stage="stopped", text="Y", cut_off=True, asked=asked)
+
+
+def test_an_answer_that_the_end_of_a_server_cut_off_is_written_anew_for_who_comes_back_soon() -> None:
+    kb, state = Scripted(), _cut_off(20)
+    again = Conversation(turns=[state]).resume(kb)
+    assert _ended(again).stage == "finished"
+    assert kb.asked == [("leave", (), SearchFilter(collections=("hr",)))]
+    assert again is not None
+    assert again.state.asked == state.asked  # what brings a server down is not asked for ever
+
+
+@pytest.mark.parametrize("seconds_ago", [RESUME_ASKED_SECONDS + 1, -60.0])
+def test_an_answer_that_was_cut_off_long_ago_stays_as_it_is(seconds_ago: float) -> None:
+    conversation = Conversation(turns=[_cut_off(seconds_ago)])
+    assert conversation.resume(Scripted()) is None
+    assert conversation.turns[0].state.text == "Y"
 
 
 def test_a_kept_conversation_is_put_back_and_gone_on_with() -> None:

@@ -472,6 +472,33 @@ def test_an_uploaded_file_never_leaves_its_folder(site: Site, name: str) -> None
     assert len(site.rooms.case_files.read(kept)) == 3
 
 
+def test_an_uploaded_file_is_deleted_once_that_was_confirmed(site: Site) -> None:
+    site.rooms.case_files.keep("rent <b>.jsonl", case_file()[1])
+    site.rooms.case_files.keep("miete.jsonl", case_file()[1])
+    rent, miete = "rent _b_", "miete"
+    kept = next(name for name in site.rooms.case_files.uploaded() if name != miete)
+    assert kept.startswith(rent)
+    assert f'name="file" value="{kept}"' in site.get("/admin/evaluation")
+
+    asked = site.post("/admin/evaluation", form="delete_cases", file=kept)
+    assert asked.status_code == 200
+    assert say("evaluation.files_sure", "en", name=kept) in visible(asked.text)
+    assert len(site.rooms.case_files.uploaded()) == 2, "nothing is gone before it was confirmed"
+    for path in (f"../cases/{kept}", "", "questions", "..", f"{kept}.jsonl"):
+        refused = site.post("/admin/evaluation", form="delete_cases", file=path, sure="yes")
+        assert refused.status_code == 400
+        assert "There is no such file of cases" in visible(refused.text)
+    assert site.post("/admin/evaluation", form="delete_cases", file=kept, sure="yes", form_token="").status_code == 403
+    assert len(site.rooms.case_files.uploaded()) == 2
+
+    assert site.post("/admin/evaluation", form="delete_cases", file=kept, sure="yes").status_code == 303
+    assert site.rooms.case_files.names() == ["", miete]
+    assert site.actions()[-1] == ("cases_deleted", kept)
+    page = site.get("/admin/evaluation", language="zh")
+    assert kept not in page
+    assert say("evaluation.files", "zh") in page
+
+
 def test_too_many_cases_are_refused() -> None:
     with pytest.raises(MalformedInput, match="5,001 cases"):
         parse_cases('{"question": "x"}\n' * 5001, name="many")

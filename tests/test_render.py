@@ -143,6 +143,19 @@ def test_nothing_of_a_document_a_question_or_a_model_becomes_markup() -> None:
         assert_harmless(closest_html(answer.hits, turn_id=HOSTILE, language=language))
 
 
+def test_half_a_character_is_shown_as_a_missing_one_and_can_be_sent() -> None:
+    html = turn_html(_turn(question="a\ud83db", stage="writing", text="\udc80"), "en")
+    assert "a\ufffdb" in html
+    assert html.encode().decode() == html
+
+
+def test_what_was_written_before_a_failure_stays_and_can_be_copied() -> None:
+    html = turn_html(_turn(stage="failed", text="It is", error=EmptyQuestion("no words")), "en")
+    assert '<div class="answer">It is</div>' in html
+    assert "data-copy" in html
+    assert "data-copy" not in turn_html(_turn(stage="failed", error=EmptyQuestion("no words")), "en")
+
+
 def test_nothing_of_a_file_name_or_a_report_becomes_markup() -> None:
     source = StoredSource(
         source_id="s" * 32, path=f"{HOSTILE}/{HOSTILE}.pdf", collection=HOSTILE, location="/x", sha256="0",
@@ -358,6 +371,29 @@ def test_a_job_shows_its_figures_while_it_runs_and_failures_first_when_done() ->
     assert done.text.index("bad.pdf") < done.text.index("good.txt")
     assert "文档有密码保护。请另存一份无密码的副本。" in done.text
     assert "data-cancel" not in dict(done.attributes)
+
+
+def test_each_file_that_was_given_has_a_line_from_the_beginning_in_its_place() -> None:
+    job = JobState(id="j", collection="hr", stage="running", names=("a<b>.txt", "b.pdf", "c.md"))
+    waiting = Reader(job_html(job, "en"))
+    assert waiting.text.count("Waiting") == 3
+    assert waiting.text.index("a<b>.txt") < waiting.text.index("b.pdf") < waiting.text.index("c.md")
+    assert ("open", None) in waiting.attributes
+    reports = (
+        FileReport(path="b.pdf", status="added", n_chunks=2),
+        FileReport(path="b.pdf/inside.txt", status="added", n_chunks=1),
+    )
+    half = Reader(job_html(replace(job, reports=reports), "zh"))
+    assert half.text.count("等待中") == 2
+    assert half.text.index("a<b>.txt") < half.text.index("b.pdf") < half.text.index("c.md")
+    assert half.text.index("c.md") < half.text.index("inside.txt")
+    assert "开始提问" not in half.text
+    done = Reader(job_html(replace(job, stage="finished", reports=reports), "zh"))
+    assert "等待中" not in done.text
+    assert ("data-section", "chat") in done.attributes
+    failed = FileReport.failure("b.pdf", EncryptedDocument("the document asks for a password", where="b.pdf"))
+    nothing = Reader(job_html(replace(job, stage="finished", reports=(failed,)), "en"))
+    assert ("data-section", "chat") not in nothing.attributes
 
 
 def test_a_type_is_named_by_its_ending_or_its_media_type() -> None:

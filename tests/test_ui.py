@@ -25,6 +25,7 @@ from app.server import create_app, listen
 from core.records import Event, Message, SearchFilter, Token
 from core.settings import ServeSettings
 from tests.small_app import SmallServices, small_settings
+from tests.small_header import go_to
 from tests.small_people import add
 
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "knowledge_base"
@@ -162,7 +163,7 @@ def ask(page: Page, question: str) -> None:
 
 
 def open_documents(page: Page) -> None:
-    page.get_by_role("tab", name=re.compile("Documents|文档")).click()
+    go_to(page, "documents")
     expect(page.locator("#listing .list")).to_be_visible()
 
 
@@ -534,7 +535,7 @@ def test_a_file_is_uploaded_found_asked_about_and_deleted(
     assert kept.is_file()
     assert kept.is_relative_to(kb.settings.data_dir.resolve() / "uploads")
 
-    page.get_by_role("tab", name="Chat").click()
+    go_to(page, "chat")
     ask(page, "When does the canteen serve pancakes?")
     expect(page.locator(".answer")).to_contain_text("pancakes on every second Thursday")
     opens = page.locator(".chip").first.get_attribute("data-open")
@@ -570,7 +571,7 @@ def test_a_folder_of_this_machine_is_read_into_a_new_collection(page: Page, kb: 
     expect(page.locator(".job[data-stage=finished]")).to_contain_text("into board", timeout=60_000)
     expect(page.locator("#listing")).to_contain_text("march.md")
     assert "board" in kb.collections()
-    page.get_by_role("tab", name="Chat").click()
+    go_to(page, "chat")
     choose_collection(page, "board")
     ask(page, "What did the board choose?")
     expect(page.locator(".answer")).to_contain_text("blue paint")

@@ -13,6 +13,7 @@ import apsw
 
 from app.people.database import People, all_rows
 from app.people.records import CollectionRights, Person, Right, Role
+from app.uploads import conversation_of
 from core.errors import NotAllowed, UnknownCollection
 from core.tables import nearest
 from indexes.database import from_sql, to_sql
@@ -56,7 +57,7 @@ class Access:
         with self.people.reading() as connection:
             found = {rights.name: rights for rights in self._written_down(connection)}
             if self.role == "admin":
-                nobodys = (name for name in self.known() if name not in found)
+                nobodys = (name for name in self.known() if name not in found and not conversation_of(name))
                 found |= {name: CollectionRights(name=name, label=name, right="own") for name in nobodys}
         return sorted(found.values(), key=lambda rights: (rights.label.casefold(), rights.name))
 
@@ -65,8 +66,14 @@ class Access:
         return sorted(rights.name for rights in self.collections())
 
     def right(self, name: str) -> Right | None:
-        """Return the most that the person may do with a collection; None where they may not know of it."""
+        """Return the most that the person may do with a collection; None where they may not know of it.
+
+        What is attached to a conversation is read by whose conversation it is, whatever their role, and is of nobody
+        else's concern. To fill it and to empty it is not the matter of collections.
+        """
         with self.people.reading() as connection:
+            if conversation := conversation_of(name):
+                return "read" if self._converses(connection, conversation) else None
             written = next(self._written_down(connection, name), None)
             if written is not None:
                 return written.right
@@ -104,6 +111,10 @@ class Access:
         return UnknownCollection(
             "there is no such collection", where=name, remedy=f"The nearest is {near}" if near else ""
         )
+
+    def _converses(self, connection: apsw.Connection, conversation_id: str) -> bool:
+        query = "SELECT 1 FROM conversations WHERE id = ? AND person = ?"
+        return self.role is not None and connection.execute(query, (conversation_id, self.person_id)).get is not None
 
     def _written_down(self, connection: apsw.Connection, name: str | None = None) -> Iterator[CollectionRights]:
         """Yield what is written down and the person may read, of one name or of all."""

@@ -45,6 +45,7 @@ Action = Literal[
     "evaluation_started",
     "evaluation_cancelled",
     "evaluation_deleted",
+    "cases_deleted",
     "trial_started",
     "trial_rated",
     "trial_ended",

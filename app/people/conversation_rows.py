@@ -42,17 +42,19 @@ def conversation_of(row: tuple[Any, ...]) -> Conversation:
 def turn_of(row: tuple[Any, ...], *, runner: str) -> KeptTurn:
     """Return the turn of a row that :data:`TURN` selected; one that another server left running was stopped by that."""
     turn_id, conversation, question, stage, written_by, text, scope, started, error, answer, verdict = row
+    cut_off = stage in RUNNING and written_by != runner
     return KeptTurn(
         id=turn_id,
         conversation=conversation,
         question=from_sql(question),
-        stage="stopped" if stage in RUNNING and written_by != runner else stage,
+        stage="stopped" if cut_off else stage,
         text=from_sql(text),
         scope=tuple(json.loads(scope)),
         started=started,
         answer=answer_from_plain(json.loads(answer)) if answer else None,
         error=error_from_json(json.loads(error)) if error else None,
         verdict=verdict,
+        cut_off=cut_off,
     )
 
 

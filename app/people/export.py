@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import apsw
 
+from app.people.attached import Attached, Attachment
 from app.people.database import People, all_rows
 from app.people.history import History
 from app.people.kept_answers import answer_to_plain
@@ -31,6 +33,7 @@ _LISTS = {
         "JOIN trials AS t ON t.id = r.trial JOIN trial_votes AS v ON v.trial = r.trial AND v.rater = r.number "
         "JOIN trial_questions AS q ON q.trial = v.trial AND q.place = v.place WHERE r.person = ? ORDER BY v.created"
     ),
+    "uploads": "SELECT place, size_bytes FROM uploads WHERE person = ? ORDER BY place",
     "audit": "SELECT at, action, target, address FROM audit WHERE person = ? ORDER BY id",
 }
 
@@ -49,24 +52,36 @@ def everything_about(people: People, person: Person) -> dict[str, Any]:
         lists = {name: _listed(connection, query, person) for name, query in _LISTS.items()}
         query = "SELECT id FROM conversations WHERE person = ? ORDER BY created, id"
         ids = [row[0] for row in all_rows(connection, query, (person.id,))]
-        conversations = [conversation_to_plain(history.get(each), history.turns(each)) for each in ids]
+        attached = Attached(people, person.id)
+        conversations = [
+            conversation_to_plain(history.get(each), history.turns(each), files=attached.of(each).files) for each in ids
+        ]
     return {"account": account, **lists, "conversations": conversations}
 
 
-def conversation_to_plain(conversation: Conversation, turns: list[KeptTurn]) -> dict[str, Any]:
-    """Return a conversation as JSON values, its answers whole."""
+def conversation_to_plain(
+    conversation: Conversation, turns: list[KeptTurn], *, files: Sequence[Attachment] = ()
+) -> dict[str, Any]:
+    """Return a conversation as JSON values, its answers whole and its files by name."""
     return {
         "id": conversation.id,
         "title": conversation.title,
         "created": conversation.created,
         "updated": conversation.updated,
+        "attachments": [
+            {"name": file.name, "size_bytes": file.size_bytes, "state": file.state, "added": file.added}
+            for file in files
+        ],
         "turns": [_turn_to_plain(turn) for turn in turns],
     }
 
 
-def conversation_to_markdown(conversation: Conversation, turns: list[KeptTurn]) -> str:
-    """Return a conversation as Markdown: questions as headings, answers with numbered quotes below."""
-    parts = [f"# {_line(conversation.title)}", _date(conversation.created)]
+def conversation_to_markdown(
+    conversation: Conversation, turns: list[KeptTurn], *, files: Sequence[Attachment] = ()
+) -> str:
+    """Return a conversation as Markdown: its files, questions as headings, answers with numbered quotes below."""
+    named = "\n".join(f"- 📎 {_line(file.name)}" for file in files)
+    parts = [f"# {_line(conversation.title)}", _date(conversation.created), named]
     for turn in turns:
         parts += [f"## {_line(turn.question)}", _answer_to_markdown(turn)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -118,7 +133,7 @@ def _line(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Return text that Markdown shows as it is: what was written by others is never markup."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#!|~$" else c for c in text)
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>&#!|~$" else c for c in text)
 
 
 def _quoted(text: str) -> str:

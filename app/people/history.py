@@ -97,6 +97,7 @@ class History:
         scope: tuple[str, ...] = (),
         turn_id: str = "",
         anew: bool = False,
+        asked: float | None = None,
     ) -> KeptTurn:
         """Keep a question that is about to be answered; without ``conversation`` it begins one, named after it.
 
@@ -106,6 +107,7 @@ class History:
             scope: The collections that are asked, none for all.
             turn_id: What the turn is called; "" makes a name.
             anew: Begin a conversation of this id where the person has none.
+            asked: When, in seconds since the epoch; None: now.
 
         Raises:
             UnknownConversation: The person has no such conversation.
@@ -114,6 +116,7 @@ class History:
         with self._people.writing() as connection:
             if conversation and not (anew and self._is_free(connection, conversation)):
                 self._read(connection, conversation)
+                _name_after(connection, conversation, question)
             else:
                 conversation, title = conversation or new_id(), title_of(question)
                 connection.execute(
@@ -132,7 +135,7 @@ class History:
                     key_of(question),
                     self._people.runner,
                     to_text(scope),
-                    now,
+                    now if asked is None else asked,
                     conversation,
                 ),
             )
@@ -172,10 +175,10 @@ class History:
         with self._people.writing() as connection:
             self._note(connection, turn_id, stage="stopped", text=text)
 
-    def fail(self, turn_id: str, error: CitadelError) -> None:
-        """Keep that a running turn failed, and why."""
+    def fail(self, turn_id: str, error: CitadelError, *, text: str = "") -> None:
+        """Keep that a running turn failed, why, and what was written until then."""
         with self._people.writing() as connection:
-            if self._note(connection, turn_id, stage="failed"):
+            if self._note(connection, turn_id, stage="failed", text=text):
                 kept = to_text(error_to_json(error))
                 connection.execute("UPDATE turns SET error = ? WHERE id = ?", (kept, turn_id))
 
@@ -208,6 +211,7 @@ class History:
             if title:
                 values = (to_sql(title), key_of(title), kept.id)
                 connection.execute("UPDATE conversations SET title = ?, searched = ? WHERE id = ?", values)
+                connection.execute("UPDATE attaching SET named_by_file = 0 WHERE conversation = ?", (kept.id,))
             return self._read(connection, conversation_id)
 
     def delete(self, conversation_id: str) -> None:
@@ -260,6 +264,16 @@ class History:
         forget_ratings(connection, f"conversation IN ({chosen})", values)
         connection.execute(f"DELETE FROM conversations WHERE id IN ({chosen})", values)
         return connection.changes()
+
+
+def _name_after(connection: apsw.Connection, conversation_id: str, question: str) -> None:
+    """Name a conversation after its first question, if it is called as the file with which it began."""
+    which = "conversation = ? AND named_by_file"
+    connection.execute(f"UPDATE attaching SET named_by_file = 0 WHERE {which}", (conversation_id,))
+    if connection.changes():
+        title = title_of(question)
+        values = (to_sql(title), key_of(title), conversation_id)
+        connection.execute("UPDATE conversations SET title = ?, searched = ? WHERE id = ?", values)
 
 
 def _unknown() -> UnknownConversation:

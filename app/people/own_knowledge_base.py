@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,13 @@ from app.people.access import Access
 from app.people.database import People
 from app.people.records import CollectionRights, Person
 from app.people.sharing import Sharing
-from app.uploads import safe_name
-from core.errors import CitadelError, NotAllowed, UnknownCollection, UnknownSource
+from app.uploads import attached_collection, attachments_folder, safe_name
+from core.errors import CitadelError, NotAllowed, UnknownCollection, UnknownConversation, UnknownSource
 from core.interfaces import StoredSource
 from core.records import Answer, Chunk, Citation, Event, Finished, Hit, Message, Retrieved, SearchFilter, Token
 from core.settings import Settings
 from core.tables import nearest
+from indexes.listing import Listed
 
 if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A conversation whose files are searched beside the collections that are asked, or alone."""
+
+    conversation: str
+    alone: bool = False
+
+
 class OwnKnowledgeBase:
     """What one person may see and do of a knowledge base; its methods are those of :class:`KnowledgeBase`.
 
@@ -43,8 +52,10 @@ class OwnKnowledgeBase:
     begins, so that an object may be kept for as long as one likes.
     """
 
-    def __init__(self, knowledge_base: KnowledgeBase, people: People, person: Person) -> None:
-        self._kb = knowledge_base
+    def __init__(
+        self, knowledge_base: KnowledgeBase, people: People, person: Person, *, beside: Beside | None = None
+    ) -> None:
+        self._kb, self._person, self._beside = knowledge_base, person, beside
         self.access = Access(people, person, known=knowledge_base.collections)
         self.sharing = Sharing(self.access)
 
@@ -72,6 +83,22 @@ class OwnKnowledgeBase:
         store = self._kb.services.store
         names = self._names(collection)
         return [source for name in names for _, source in sorted(store.sources(collection=name).items())]
+
+    def listed(
+        self, *, collection: str | None = None, words: Sequence[str] = (), limit: int
+    ) -> tuple[list[StoredSource], int]:
+        """Return the first sources in whose path or title each of the words stands, and how many there are in all.
+
+        They are in the order of :meth:`documents`, and cost what is returned; raises as that does.
+        """
+        store, total = self._kb.services.store, 0
+        found: list[StoredSource] = []
+        for name in self._names(collection):
+            wanted = Listed(collection=name, words=tuple(words))
+            if len(found) < limit:
+                found += store.list_sources(wanted, limit=limit - len(found))
+            total += store.count_sources(wanted)
+        return found, total
 
     def document(self, path: str, *, collection: str | None = None) -> StoredSource:
         """Return the source of this path, of the first collection that has it.
@@ -119,7 +146,7 @@ class OwnKnowledgeBase:
             UnknownCollection: The filter names one that is not there for this person.
         """
         query = self._kb.checked_question(query)
-        for last in _attempts(filter):
+        for last in self._attempts(filter):
             narrowed = self._narrowed(filter)
             if narrowed is None:
                 return []
@@ -224,6 +251,27 @@ class OwnKnowledgeBase:
         self.sharing.forget(name)
         return sources
 
+    # --- what is attached to conversations -------------------------------------------------------------------------
+
+    def with_attachments(self, conversation_id: str, *, alone: bool = False) -> OwnKnowledgeBase:
+        """Return what also searches the files of a conversation of the person's, or these ``alone``."""
+        beside = Beside(conversation=conversation_id, alone=alone)
+        return OwnKnowledgeBase(self._kb, self.access.people, self._person, beside=beside)
+
+    def attach(self, path: Path, *, conversation_id: str, stop: threading.Event | None = None) -> IngestReport:
+        """Read a file that was uploaded to a conversation of the person's, beside whatever else is ingested.
+
+        Raises:
+            UnknownConversation: The person has no such conversation.
+            NotAllowed: The file was not uploaded to it.
+            StoreLocked: Another process writes.
+        """
+        collection = attached_collection(conversation_id)
+        if self.access.right(collection) is None:
+            raise UnknownConversation("there is no such conversation", remedy="It may have been deleted")
+        _require_uploads([path], attachments_folder(self.settings.data_dir) / conversation_id)
+        return self._kb.ingest(path, collection=collection, beside=True, stop=stop)
+
     # --- for administrators ----------------------------------------------------------------------------------------
 
     def verify(self) -> list[Problem]:
@@ -263,16 +311,30 @@ class OwnKnowledgeBase:
         wanted = filter.collections or sorted(readable)
         filled = set(self._kb.collections())
         names = tuple(name for name in dict.fromkeys(wanted) if name in filled)
+        if self._beside is not None:
+            names = (*(() if self._beside.alone else names), *self._attached(self._beside.conversation))
         return replace(filter, collections=names) if names else None
 
+    def _attached(self, conversation_id: str) -> tuple[str, ...]:
+        """Return the hidden collection of a conversation, nothing where it is not the person's or has no file."""
+        name = attached_collection(conversation_id)
+        there = self.access.right(name) is not None and name in self._kb.services.store.collection_names()
+        return (name,) if there else ()
+
     def _streamed(self, question: str, *, history: Sequence[Message], filter: SearchFilter | None) -> Iterator[Event]:
-        for last in _attempts(filter):
+        for last in self._attempts(filter):
             try:
                 yield from self._events(question, history=history, filter=self._narrowed(filter))
                 return
             except UnknownCollection as error:  # raised by the search, before the first event
                 if last:
                     raise self.access.unknown(error.where) from None
+
+    def _attempts(self, filter: SearchFilter | None) -> Iterator[bool]:
+        """Yield whether an attempt is the last: all that may be read can shrink between the look and the search."""
+        named = filter is not None and filter.collections and not self._beside
+        n_attempts = 1 if named else _ATTEMPTS
+        yield from (attempt == n_attempts for attempt in range(1, n_attempts + 1))
 
     def _events(self, question: str, *, history: Sequence[Message], filter: SearchFilter | None) -> Iterator[Event]:
         if filter is None:
@@ -291,12 +353,6 @@ class OwnKnowledgeBase:
             close = getattr(events, "close", None)
             if close:
                 close()
-
-
-def _attempts(filter: SearchFilter | None) -> Iterator[bool]:
-    """Yield whether an attempt is the last: all that may be read can shrink between the look and the search."""
-    n_attempts = 1 if filter is not None and filter.collections else _ATTEMPTS
-    yield from (attempt == n_attempts for attempt in range(1, n_attempts + 1))
 
 
 def _require_within(found: Sequence[Hit | Citation], filter: SearchFilter) -> None:

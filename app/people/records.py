@@ -114,7 +114,7 @@ class Conversation:
 class KeptTurn:
     """A question and what became of it: ``text`` as far as it was kept, ``answer`` the whole once finished.
 
-    ``verdict`` is the person's own.
+    ``cut_off`` tells that the server ended before the answer had. ``verdict`` is the person's own.
     """
 
     id: str
@@ -127,6 +127,7 @@ class KeptTurn:
     answer: Answer | None = None
     error: CitadelError | None = None
     verdict: Verdict | None = None
+    cut_off: bool = False
 
     @property
     def running(self) -> bool:

@@ -197,5 +197,32 @@ CREATE TABLE trial_votes (
 ) STRICT, WITHOUT ROWID;
 """
 
+# `uploads` says whose the files of collections are; what is attached to a conversation goes with that.
+_ATTACHMENTS = """
+CREATE TABLE attaching (
+    conversation TEXT PRIMARY KEY REFERENCES conversations (id) ON DELETE CASCADE,
+    only_files INTEGER NOT NULL DEFAULT 0,
+    named_by_file INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE attachments (
+    id TEXT PRIMARY KEY,
+    conversation TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    name ANY NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('uploading', 'reading', 'ready', 'failed')),
+    code TEXT NOT NULL DEFAULT '',
+    said ANY NOT NULL DEFAULT '',
+    added REAL NOT NULL,
+    UNIQUE (conversation, name)
+) STRICT;
+CREATE TABLE uploads (
+    place ANY PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES persons (id) ON DELETE CASCADE,
+    size_bytes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX uploads_by_person ON uploads (person, size_bytes);
+"""
+
 # Append only: a step that has been released is never edited.
-MIGRATIONS: tuple[str, ...] = (_ACCOUNTS + _ACCESS + _HISTORY, _TRIALS)
+MIGRATIONS: tuple[str, ...] = (_ACCOUNTS + _ACCESS + _HISTORY, _TRIALS, _ATTACHMENTS)

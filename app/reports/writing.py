@@ -24,9 +24,9 @@ def write_report(folder: Path, systems: Mapping[str, Sequence[Outcome]]) -> Path
         folder.mkdir(parents=True, exist_ok=True)
         for block in blocks:
             if isinstance(block, Plot):
-                (folder / f"{block.name}.svg").write_text(block.svg, "utf-8")
-        (folder / "report.md").write_text(to_markdown(blocks), "utf-8")
-        page.write_text(to_html(blocks), "utf-8")
+                (folder / f"{block.name}.svg").write_text(block.svg, "utf-8", "replace")
+        (folder / "report.md").write_text(to_markdown(blocks), "utf-8", "replace")
+        page.write_text(to_html(blocks), "utf-8", "replace")
     except OSError as error:
         remedy = "Name a folder that may be written to"
         raise UsageError(f"cannot be written ({error.strerror})", where=str(folder), remedy=remedy) from error

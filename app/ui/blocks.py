@@ -1,4 +1,4 @@
-"""The page: brand, tabs and source pane, in one language."""
+"""The page of the chat and the documents, in one language; its header is added by its script."""
 
 from __future__ import annotations
 
@@ -12,29 +12,17 @@ from app.texts import say
 from app.ui.chat import ChatEvents, build_chat
 from app.ui.documents import DocumentsEvents, build_documents
 from app.ui.parts import QUIET, html
-from app.ui.render import escaped
 from app.ui.reports import confirm_html
 from app.ui.source_pane import pane_html
 from app.ui.theme import SCRIPTS
 from app.uploads import Uploads
+from app.web.pages import FRAME
+from app.web.pages import SCRIPT as FRAME_SCRIPT
 from app.web.visitors import Visitors
 from core.records import Language
 
 # Each page that watches an answer or an ingest waits in a thread of its own, and a full line must leave some.
 MAX_THREADS = 256
-_KEEP = (
-    '<svg viewBox="0 0 24 24" width="22" height="22" fill="currentColor" aria-hidden="true"><path d="M4 3h3v3h3V3h4v3'
-    'h3V3h3v7l-2 2v9h-4.5v-4.5a1.5 1.5 0 0 0-3 0V21H6v-9l-2-2z"/></svg>'
-)
-_HALF = (
-    '<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><circle cx="12" cy="12" r="8" fill="none" '
-    'stroke="currentColor" stroke-width="1.8"/><path d="M12 4a8 8 0 0 1 0 16z" fill="currentColor"/></svg>'
-)
-_PERSON = (
-    '<svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="1.8" '
-    'stroke-linecap="round" aria-hidden="true"><circle cx="12" cy="8" r="4"/>'
-    '<path d="M4.500 20a7.500 7.500 0 0 1 15 0"/></svg>'
-)
 
 
 def build_blocks(
@@ -51,11 +39,13 @@ def build_blocks(
     documents = DocumentsEvents(visitors, jobs=jobs, uploads=uploads, language=language, folders=folders)
     blocks: gr.Blocks
     with gr.Blocks(title=say("app.title", language), analytics_enabled=False, fill_width=True) as blocks:
-        html(header_html(language, account=visitors.sign_in_required), elem_id="top")
-        with gr.Tabs(elem_id="tabs"):
+        # The header leads to the tabs by their buttons, which must be there however little room their hidden row has.
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab(say("tab.chat", language), id="chat", elem_id="tab-chat") as chat_page:
+                html(f'<h1 class="sr-only">{say("tab.chat", language)}</h1>', elem_classes="title")
                 chat_tab = build_chat(language)
             with gr.Tab(say("tab.documents", language), id="documents", elem_id="tab-documents"):
+                html(f'<h1 class="sr-only" tabindex="-1">{say("tab.documents", language)}</h1>', elem_classes="title")
                 documents_tab = build_documents(language, max_mb=uploads.max_mb, folders=folders)
         html(pane_html(language) + confirm_html(language), elem_id="source")
         chat.connect(chat_tab)
@@ -71,25 +61,6 @@ def build_blocks(
     return blocks
 
 
-def header_html(language: Language, *, account: bool) -> str:
-    """Return the brand and the switches of language and theme, and the way to one's account where there are any."""
-    other: Language = "zh" if language == "en" else "en"
-    theme = escaped(say("app.switch_theme", language))
-    return (
-        f'<header class="brand"><span class="mark">{_KEEP}</span><h1>{say("app.name", language)}</h1></header>'
-        f'<div class="switches"><a class="switch" href="/{other}/" hreflang="{other}" lang="{other}" '
-        f'data-language="{other}" title="{escaped(say("app.switch_language", language))}">'
-        f"{say('app.other_language', language)}</a>"
-        f'<button type="button" class="switch" data-theme aria-label="{theme}" title="{theme}">{_HALF}</button>'
-        f"{_account_link(language) if account else ''}</div>"
-    )
-
-
-def _account_link(language: Language) -> str:
-    said = escaped(say("account.link", language))
-    return f'<a class="switch" href="/account" aria-label="{said}" title="{said}">{_PERSON}</a>'
-
-
 def head_html(language: Language, *, version: str) -> str:
     """Return what goes into the page's head: its language, and the script that opens citations."""
     words = {
@@ -103,5 +74,8 @@ def head_html(language: Language, *, version: str) -> str:
         **{key: say(f"chat.{key}", language) for key in ("replace", "replace_sure", "replace_more")},
     }
     plain = json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
-    scripts = "".join(f'<script src="/assets/{script.name}?v={version}"></script>' for script in SCRIPTS)
-    return f"<script>window.citadelTexts = {plain};</script>{scripts}"
+    scripts = "".join(
+        f'<script src="/assets/{script.name}?v={version}"></script>' for script in (FRAME_SCRIPT, *SCRIPTS)
+    )
+    look = f'<link rel="stylesheet" href="/assets/{FRAME.name}?v={version}">'
+    return f"{look}<script>window.citadelTexts = {plain};</script>{scripts}"

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from app.conversations import Conversation, Conversations
+from app.conversations import Asks, Conversation, Conversations
 from app.people.feedback import Ratings
+from app.people.history import History
 from app.question_kind import kind_uncovered
 from app.suggestions import Suggestions
 from app.texts import explain, say
+from app.ui.attachments import button_html, now_html, place_html, waiting_html
 from app.ui.history import history_html
 from app.ui.parts import QUIET, html
-from app.ui.render import Beside, conversation_html, turn_html
+from app.ui.render import Beside, conversation_html, escaped, turn_html
 from app.ui.shelves import named_shelves
 from app.ui.welcome import welcome_html
 from app.web.visitors import Visitors
-from core.errors import Throttled
+from core.errors import Throttled, UnknownConversation
 from core.records import Hit, Language, SearchFilter
 
 if TYPE_CHECKING:
     from app.people.own_knowledge_base import OwnKnowledgeBase
     from app.turns import TurnState
 
-# What the page asks of the server, beside what Gradio's own parts do; page.js calls these.
+# What the page asks of the server, beside what Gradio's own parts do; the scripts of the page call these.
 _TRANSCRIPT_JS = """
 const citadel = (window.citadel ??= {});
 citadel.ask = (question) => trigger('ask', { question });
@@ -80,17 +82,20 @@ def build_chat(language: Language) -> ChatTab:
             transcript = html(js=_TRANSCRIPT_JS, elem_id="transcript")
             current = html(elem_id="current")
         with gr.Column(elem_id="composer"):
-            question = gr.Textbox(
-                label=say("chat.question", language),
-                placeholder=say("chat.placeholder", language),
-                show_label=False,
-                container=False,
-                lines=1,
-                max_lines=8,
-                submit_btn=True,
-                stop_btn=False,
-                elem_id="question",
-            )
+            html(place_html(language), elem_id="attached")
+            with gr.Row(elem_id="asking"):
+                html(button_html(language), elem_id="attach")
+                question = gr.Textbox(
+                    label=say("chat.question", language),
+                    placeholder=say("chat.placeholder", language),
+                    show_label=False,
+                    container=False,
+                    lines=1,
+                    max_lines=8,
+                    submit_btn=True,
+                    stop_btn=False,
+                    elem_id="question",
+                )
             html(f'<p class="hint">{say("chat.hint", language)}</p>', elem_id="hint")
     return ChatTab(
         transcript=transcript,
@@ -129,8 +134,10 @@ class ChatEvents:
         if not question.strip():
             yield self._shown(conversation, request)
             return
+        if conversation.running is None and not (yield from self._files_read(conversation, request)):
+            return
         try:
-            turn = conversation.ask(self._own(request), question, filter=_filter(scope))
+            turn = conversation.ask(self._asked(conversation, request), question, filter=_filter(scope))
         except Throttled as error:  # what was typed stays
             gr.Warning(explain(error, self.language))
             yield _unchanged()
@@ -153,17 +160,21 @@ class ChatEvents:
         """Answer a question anew, or as it was edited; it and what followed it are replaced."""
         conversation = self._conversation(request, conversation_id)
         edited = str(getattr(event, "question", "") or "").strip()
+        if conversation.running is None and not (yield from self._files_read(conversation, request)):
+            return
+        asked = self._asked(conversation, request)
         try:
-            conversation.ask_again(self._own(request), str(event.turn), filter=_filter(scope), question=edited)
+            conversation.ask_again(asked, str(event.turn), filter=_filter(scope), question=edited)
         except Throttled as error:
             gr.Warning(explain(error, self.language))
         yield from self._follow(conversation, request, clear=False)
 
     def stop(self, conversation_id: str, request: gr.Request) -> None:
-        """Stop the answer that is being written."""
-        running = self._conversation(request, conversation_id).running
-        if running:
-            running.stop()
+        """Stop the answer that is being written, or a question that waits for files."""
+        conversation = self._conversation(request, conversation_id)
+        self.visitors.attachments.stop_waiting(conversation.id)
+        if conversation.running:
+            conversation.running.stop()
 
     def begin(self, request: gr.Request) -> Update:
         """Begin a new conversation; an answer that is still written in the old one is left."""
@@ -180,11 +191,11 @@ class ChatEvents:
 
     def _open(self, conversation_id: str, request: gr.Request) -> Iterator[Update]:
         self.conversations.pages.turns_away(str(request.session_hash))
-        found = self.conversations.find(_owner(request), conversation_id) if conversation_id else None
+        found = self._found(request, conversation_id) if conversation_id else None
         if conversation_id and found is None:
             gr.Info(say("chat.gone", self.language))
         conversation = found or self.conversations.new(_owner(request))
-        conversation.resume(self._own(request))
+        conversation.resume(self._asked(conversation, request))
         scope = self._scope(request, conversation.turns[-1].state.scope if conversation.turns else ())
         for update in self._follow(conversation, request, clear=False):
             yield *update, scope
@@ -193,7 +204,7 @@ class ChatEvents:
     def welcome(self, conversation_id: str, request: gr.Request) -> Any:
         """Show an empty conversation with today's documents."""
         conversation = self._conversation(request, conversation_id)
-        return gr.skip() if conversation.turns else self._welcome(request)
+        return gr.skip() if conversation.turns else self._welcome(conversation, request)
 
     def scope_choices(self, request: gr.Request) -> Any:
         """Return the collection picker with what the person may read today."""
@@ -210,7 +221,49 @@ class ChatEvents:
         return self.visitors.own(request.username)
 
     def _conversation(self, request: gr.Request, conversation_id: str) -> Conversation:
-        return self.conversations.get(_owner(request), conversation_id)
+        found = self._found(request, conversation_id) if conversation_id else None
+        return found or self.conversations.get(_owner(request), conversation_id)
+
+    def _found(self, request: gr.Request, conversation_id: str) -> Conversation | None:
+        """Return a conversation of the person's; one that has files and no turn yet is kept too."""
+        owner = _owner(request)
+        found = self.conversations.find(owner, conversation_id)
+        if found is None:
+            try:
+                History(self.visitors.people, self.visitors.accounts.get(owner)).get(conversation_id)
+            except UnknownConversation:
+                return None
+            found = self.conversations.restore(owner, conversation_id)
+        return found
+
+    def _asked(self, conversation: Conversation, request: gr.Request) -> Asks:
+        """Return what answers: the knowledge base as the person has it, with the conversation's files."""
+        return self.visitors.attachments.asked(self._own(request), _owner(request), conversation.id)
+
+    def _files_read(self, conversation: Conversation, request: gr.Request) -> Generator[Update, None, bool]:
+        """Wait for files that are still uploaded or read, and say so; return whether the question can be asked.
+
+        What was typed stays until then, so that nothing is lost with the page or by a file that cannot be read.
+        """
+        attachments, owner = self.visitors.attachments, _owner(request)
+        awaited = {file.id for file in attachments.of(owner, conversation.id).pending}
+        if not awaited:
+            return True
+        busy = _composer(busy=True, clear=False)
+        with self.conversations.pages.expecting(str(request.session_hash)) as is_there:
+            said = ""
+            for found in attachments.wait(owner, conversation.id, is_there=is_there):
+                if found.pending and said != (said := waiting_html(found.pending, self.language)):
+                    yield gr.skip(), said, busy, conversation.id
+            if not is_there():  # gone, or shows another conversation
+                return False
+        failed = [file.name for file in found.files if file.id in awaited and file.state == "failed"]
+        if failed:
+            gr.Warning(say("attach.not_asked", self.language, name=failed[0]))
+        if failed or found.pending:
+            yield gr.skip(), "", _composer(busy=False, clear=False), gr.skip()
+            return False
+        return True
 
     def _follow(self, conversation: Conversation, request: gr.Request, *, clear: bool) -> Iterator[Update]:
         running = conversation.running
@@ -235,7 +288,7 @@ class ChatEvents:
     def _shown(self, conversation: Conversation, request: gr.Request, *, clear: bool = False) -> Update:
         """Return the whole conversation at rest."""
         turns = [turn.state for turn in conversation.turns]
-        said = self._turns(conversation, turns, request) if turns else self._welcome(request)
+        said = self._turns(conversation, turns, request) if turns else self._welcome(conversation, request)
         composer = _composer(busy=False, clear=clear)
         return said, "", composer, conversation.id
 
@@ -251,13 +304,18 @@ class ChatEvents:
             for turn in turns
             if turn.answer is not None
         }
-        return conversation_html(conversation.id, turns, self.language, beside=beside)
+        files = now_html(self.visitors.attachments.of(person.id, conversation.id), self.language)
+        return conversation_html(conversation.id, turns, self.language, beside=beside) + files
 
-    def _welcome(self, request: gr.Request) -> str:
+    def _welcome(self, conversation: Conversation, request: gr.Request) -> str:
         own = self._own(request)
         sources = own.documents()
         examples = self.suggestions.of(own, sources, self.language)
-        return welcome_html(len(sources), examples, self.language, may_add=own.access.role != "reader")
+        said = welcome_html(len(sources), examples, self.language, may_add=own.access.role != "reader")
+        attached = self.visitors.attachments.of(_owner(request), conversation.id)
+        if attached.files:  # it is kept already, and has an address
+            said = f'<div class="conversation" data-conversation="{escaped(conversation.id)}">{said}</div>'
+        return said + now_html(attached, self.language)
 
 
 def _unchanged() -> Update:

@@ -15,7 +15,7 @@ from app.people.audit import Action
 from app.people.records import CollectionRights
 from app.texts import explain, say
 from app.ui.parts import QUIET, html
-from app.ui.render import file_name
+from app.ui.render import escaped, file_name
 from app.ui.reports import documents_html, job_html
 from app.ui.shelves import named_shelves
 from app.uploads import Uploads, checked_collection
@@ -25,9 +25,9 @@ from core.records import Language
 
 if TYPE_CHECKING:
     from app.people.own_knowledge_base import OwnKnowledgeBase
-    from core.interfaces import StoredSource
 
 DEFAULT_COLLECTION = "default"
+SHOWN_DOCUMENTS = 200
 _ALL = ""
 _LIST_JS = """
 element.addEventListener('click', (event) => {
@@ -88,12 +88,6 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
         with gr.Column(elem_id="adding-all", visible=False) as adding:
             html(f"<h2>{say('docs.add', language)}</h2>", elem_classes="heading")
             with gr.Row(elem_id="adding"):
-                files = gr.File(
-                    label=f"{say('docs.drop', language)} · {say('docs.upload_limit', language, n=max_mb)}",
-                    file_count="multiple",
-                    elem_id="upload",
-                    height=148,
-                )
                 with gr.Column(elem_id="adding-more"):
                     into = gr.Dropdown(
                         choices=[DEFAULT_COLLECTION],
@@ -113,6 +107,12 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
                         )
                         read_folder = gr.Button(say("docs.folder_read", language), elem_id="read-folder", min_width=80)
                     html(f'<p class="note">{say("docs.folder_remote", language)}</p>', visible=not folders)
+                files = gr.File(
+                    label=f"{say('docs.drop', language)} · {say('docs.upload_limit', language, n=max_mb)}",
+                    file_count="multiple",
+                    elem_id="upload",
+                    height=148,
+                )
         job = html(js=_JOB_JS, elem_id="job")
         html(f"<h2>{say('docs.list', language)}</h2>", elem_classes="heading")
         with gr.Row(elem_id="listing-bar"):
@@ -171,9 +171,10 @@ class DocumentsEvents:
             )
         tab.job.cancel(self.cancel, None, None, queue=False, **QUIET)
         tab.listing.remove(self.remove, None, tab.grown, **QUIET)
-        # One event for all that changes the list, so that an older look never overwrites a newer one.
+        # One event for all that changes the list, so that an older look never overwrites a newer one. Words that are
+        # pasted, or composed of several keys as Chinese is, are no input to Gradio, but they are a change.
         gr.on(
-            [tab.pattern.input, tab.collection.input, tab.grown.change],
+            [tab.pattern.change, tab.collection.input, tab.grown.change],
             self.look,
             view,
             tab.shown,
@@ -195,7 +196,7 @@ class DocumentsEvents:
             collection = own.collection_for(checked_collection(into or ""))
             kept = [self.uploads.keep(path, collection=collection, person_id=_id(request)) for path in received]
         except CitadelError as error:
-            gr.Warning(explain(error, self.language))
+            gr.Warning(escaped(explain(error, self.language)))
             return None, gr.skip()
         return None, self._begun(kept, collection, own, request)
 
@@ -210,7 +211,7 @@ class DocumentsEvents:
             own.access.require_admin()
             collection = own.collection_for(checked_collection(into or ""))
         except CitadelError as error:
-            gr.Warning(explain(error, self.language))
+            gr.Warning(escaped(explain(error, self.language)))
             return gr.skip(), gr.skip()
         return "", self._begun([Path(path).expanduser()], collection, own, request)
 
@@ -241,10 +242,10 @@ class DocumentsEvents:
         try:
             self.uploads.discard([self._own(request).delete(path, collection=of)])
         except CitadelError as error:
-            gr.Warning(explain(error, self.language))
+            gr.Warning(escaped(explain(error, self.language)))
         else:
             self._note(request, "document_deleted", f"{of}/{path}")
-            gr.Info(say("docs.deleted", self.language, name=file_name(path)))
+            gr.Info(escaped(say("docs.deleted", self.language, name=file_name(path))))
         return secrets.token_hex(4)
 
     def look(self, collection: str, pattern: str | None, request: gr.Request) -> Update:
@@ -261,13 +262,14 @@ class DocumentsEvents:
     def _listed(
         self, own: OwnKnowledgeBase, shelves: Sequence[CollectionRights], *, collection: str, pattern: str
     ) -> str:
-        sources = own.documents()
-        matching = [source for source in sources if matches(source, collection=collection, pattern=pattern)]
+        words = tuple(pattern.split())
+        sources, total = own.listed(collection=collection or None, words=words, limit=SHOWN_DOCUMENTS)
         return documents_html(
-            matching,
+            sources,
             self.language,
             shelves={shelf.name: shelf for shelf in shelves},
-            filtered=len(matching) < len(sources),
+            total=total,
+            filtered=not total and own.listed(limit=0)[1] > 0,
             may_add=own.access.role != "reader",
         )
 
@@ -299,9 +301,3 @@ def _into_choices(shelves: Sequence[CollectionRights]) -> list[tuple[str, str]]:
     writable = [shelf for shelf in shelves if shelf.right != "read"]
     proposed = [] if any(shelf.label == DEFAULT_COLLECTION for shelf in writable) else [DEFAULT_COLLECTION]
     return [*((name, name) for name in proposed), *named_shelves(writable)]
-
-
-def matches(source: StoredSource, *, collection: str, pattern: str) -> bool:
-    """Return whether a source is of the collection and every word of the pattern is in its path or title."""
-    haystack = f"{source.path}\n{source.title}".casefold()
-    return collection in (_ALL, source.collection) and all(word in haystack for word in pattern.casefold().split())

@@ -287,10 +287,11 @@
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && pane()) {
       event.preventDefault();
-      const tab = document.querySelector("#tab-chat-button[aria-selected='false']");
-      tab?.click();
-      if (tab) setTimeout(seek, TAB_MS); // what is hidden takes no focus
-      else seek();
+      if (pane().checkVisibility()) seek();
+      else {
+        citadel.turnTo("chat");
+        setTimeout(seek, TAB_MS); // what is hidden takes no focus
+      }
     } else if (event.target.closest?.("dialog")) return;
     else if (event.target.closest?.("#history-menu")) walk(event, [...menu().querySelectorAll("[role='menuitem']")]);
     else if (event.target.closest?.("#history-pane") || root.classList.contains("history-shown")) {

@@ -25,3 +25,13 @@ SIDE = icon('<rect x="3" y="4.5" width="18" height="15" rx="2.5"/><path d="M9 4.
 PLUS = icon('<path d="M12 5v14M5 12h14"/>')
 DOTS = icon('<path d="M6 12h.01M12 12h.01M18 12h.01"/>', size=18)
 DOWNLOAD = icon('<path d="M12 4v11"/><path d="m7.5 11 4.5 4.5 4.5-4.5"/><path d="M5 20h14"/>')
+CLIP = icon(
+    '<path d="m20 11-8.500 8.500a4.950 4.950 0 0 1-7-7L13 4a3.300 3.300 0 0 1 4.700 4.700l-8.500 8.500'
+    'a1.650 1.650 0 0 1-2.350-2.350L14.500 7.200"/>',
+    size=20,
+)
+SHEET = icon(
+    '<path d="M13.500 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8.500z"/><path d="M13.500 3v5.500H19"/>',
+    size=18,
+)
+CROSS = icon('<path d="M6 6l12 12M18 6 6 18"/>')

@@ -6,6 +6,7 @@ nothing of theirs is read as HTML, Markdown or mathematics, and no address of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -24,6 +25,7 @@ from core.records import Answer, Citation, Hit, Language, Locator, Sentence
 SNIPPET_CHARS = 220
 SHOWN_HITS = 3
 _KEPT_CHARS = 2
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # no encoding knows it: all that is sent with it would be lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,8 @@ NOTHING = Beside()
 
 
 def escaped(text: str) -> str:
-    """Return text that is safe between tags and inside quoted attributes."""
-    return escape(text, quote=True)
+    """Return text that is safe between tags and inside quoted attributes, and that can be sent."""
+    return escape(_HALF_CHARACTER.sub("\ufffd", text), quote=True)
 
 
 def place(locator: Locator, language: Language) -> str:
@@ -102,9 +104,9 @@ def turn_html(turn: TurnState, language: Language, *, beside: Beside = NOTHING) 
     edit = "" if turn.running else _edit_button(language)
     return (
         f'<article class="turn" data-turn="{escaped(turn.id)}"{busy}>'
-        f'<h3 class="sr-only">{say("chat.you", language)}</h3>'
+        f'<h2 class="sr-only">{say("chat.you", language)}</h2>'
         f'<div class="asking">{edit}<div class="asked">{escaped(turn.question)}</div></div>'
-        f'<h3 class="sr-only">{say("chat.citadel", language)}</h3>'
+        f'<h2 class="sr-only">{say("chat.citadel", language)}</h2>'
         f'<div class="told">{_told(turn, language, beside)}</div></article>'
     )
 
@@ -128,14 +130,18 @@ def _told(turn: TurnState, language: Language, beside: Beside) -> str:
         case "writing":
             return f'<div class="answer">{escaped(turn.text)}<span class="caret"></span></div>'
         case "stopped":
-            note = say("chat.stopped" if turn.text else "chat.stopped_empty", language)
-            written = f'<div class="answer">{escaped(turn.text)}</div>' if turn.text else ""
-            return f'{written}<p class="note">{note}</p>{_foot(turn, language)}'
+            why = "chat.cut_off" if turn.cut_off else "chat.stopped"
+            note = say(why if turn.text else f"{why}_empty", language)
+            return f'{_written(turn)}<p class="note">{note}</p>{_foot(turn, language)}'
         case "failed":
             said = explain(turn.error, language) if turn.error else ""
-            return f'<div class="failure" role="alert">{escaped(said)}</div>{_foot(turn, language)}'
+            return f'{_written(turn)}<div class="failure" role="alert">{escaped(said)}</div>{_foot(turn, language)}'
         case "finished":
             return _finished(turn, language, beside)
+
+
+def _written(turn: TurnState) -> str:
+    return f'<div class="answer">{escaped(turn.text)}</div>' if turn.text else ""
 
 
 def _stage(said: str) -> str:
@@ -254,7 +260,7 @@ def _cards(heading: str, cards: Sequence[str], *, kind: str, also: Sequence[str]
         return ""
     more = f' data-also="{escaped(" ".join(also))}"' if also else ""
     listed = "".join(f"<li>{card}</li>" for card in cards)
-    return f'<section class="{kind}"{more}><h4>{heading}</h4><ol>{listed}</ol></section>'
+    return f'<section class="{kind}"{more}><h3>{heading}</h3><ol>{listed}</ol></section>'
 
 
 def _card(number: str, source: str, locator: Locator, text: str, *, opens: str, mark: str, language: Language) -> str:

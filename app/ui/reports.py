@@ -18,7 +18,6 @@ from ingest.reports import FileReport, Progress
 if TYPE_CHECKING:
     from core.interfaces import StoredSource
 
-SHOWN_DOCUMENTS = 200
 SHOWN_REPORTS = 300
 OPEN_REPORTS = 12
 
@@ -28,6 +27,7 @@ def documents_html(
     language: Language,
     *,
     shelves: Mapping[str, CollectionRights],
+    total: int | None = None,
     filtered: bool = False,
     may_add: bool = True,
 ) -> str:
@@ -37,6 +37,7 @@ def documents_html(
         sources: The documents that are shown.
         language: Of the page.
         shelves: By name, what the person may do with each collection.
+        total: How many there are, of which these are the first; None: no more.
         filtered: Whether others are left out, which tells an empty list from an empty knowledge base.
         may_add: Whether the person may add documents.
     """
@@ -49,11 +50,11 @@ def documents_html(
         )
     columns = ("name", "collection", "type", "pages", "chunks", "language", "added")
     head = "".join(f'<th scope="col" class="c-{name}">{say(f"docs.{name}", language)}</th>' for name in columns)
-    rows = "".join(_row(source, shelves.get(source.collection), language) for source in sources[:SHOWN_DOCUMENTS])
-    n = len(sources)
+    rows = "".join(_row(source, shelves.get(source.collection), language) for source in sources)
+    n = len(sources) if total is None else total
     said = (
-        say("docs.shown", language, shown=SHOWN_DOCUMENTS, n=f"{n:,}")
-        if n > SHOWN_DOCUMENTS
+        say("docs.shown", language, shown=len(sources), n=f"{n:,}")
+        if n > len(sources)
         else count("docs.count", language, n)
     )
     return (
@@ -120,17 +121,22 @@ def job_html(job: JobState, language: Language) -> str:
         said = f'<div class="failure" role="alert">{escaped(explain(job.error, language))}</div>'
     else:
         said = ""
-    button = (
-        f'<button type="button" class="quiet" data-cancel="{escaped(job.id)}">{say("job.cancel", language)}</button>'
-        if job.running and job.stage != "cancelling"
-        else ""
-    )
     into = say("job.into", language, collection=printable(job.label or job.collection, limit=60))
     return (
         f'<section class="job" data-stage="{job.stage}"><header><strong>{say(f"job.{job.stage}", language)}</strong>'
-        f'<span class="job-into">{escaped(into)}</span>{button}</header>'
-        f"{_bar(job, language)}{said}{reports_html(job.reports, language, opened=not job.running)}</section>"
+        f'<span class="job-into">{escaped(into)}</span>{_job_button(job, language)}</header>'
+        f"{_bar(job, language)}{said}{_files(job, language)}</section>"
     )
+
+
+def _job_button(job: JobState, language: Language) -> str:
+    """Return what can be done with an ingest as it stands: it is cancelled, or asked about once something was read."""
+    if job.running and job.stage != "cancelling":
+        said = say("job.cancel", language)
+        return f'<button type="button" class="quiet" data-cancel="{escaped(job.id)}">{said}</button>'
+    if job.stage == "finished" and any(report.status != "failed" for report in job.reports):
+        return f'<button type="button" class="go" data-section="chat">{say("job.ask", language)}</button>'
+    return ""
 
 
 def _bar(job: JobState, language: Language) -> str:
@@ -152,27 +158,43 @@ def _figures(progress: Progress, language: Language, *, running: bool) -> list[s
         say("job.files", language, done=f"{progress.files_done:,}", total=total),
         count("job.chunks", language, progress.chunks_done),
     ]
-    if progress.chunks_done:
+    if progress.chunks_per_second >= 1:
         facts.append(say("job.rate", language, n=f"{progress.chunks_per_second:.0f}"))
     if running and progress.seconds_left is not None:
         facts.append(say("job.left", language, time=duration(progress.seconds_left, language, rough=True)))
     return facts
 
 
-def reports_html(reports: Sequence[FileReport], language: Language, *, opened: bool) -> str:
-    """Return one line for every file: failures first, each with what to do."""
-    if not reports:
+def _files(job: JobState, language: Language) -> str:
+    """Return a line for every file: in the order in which they were given while they are read, then failures first."""
+    if job.running:
+        known = {report.path: report for report in job.reports}
+        given = [_report_row(known.pop(n), language) if n in known else _waiting_row(n, language) for n in job.names]
+        found = [_report_row(report, language) for report in known.values()]  # in a folder, or within another file
+        return _folded([*given, *found], say("report.details", language), language, opened=bool(job.names))
+    n_failed = sum(report.status == "failed" for report in job.reports)
+    n = len(job.reports)
+    summary = say("report.summary", language, good=f"{n - n_failed:,}", total=f"{n:,}")
+    ended = sorted(job.reports, key=lambda report: report.status != "failed")
+    rows = [_report_row(report, language) for report in ended]
+    return _folded(rows, summary, language, opened=bool(n_failed) or n <= OPEN_REPORTS)
+
+
+def _folded(rows: Sequence[str], summary: str, language: Language, *, opened: bool) -> str:
+    if not rows:
         return ""
-    ordered = sorted(reports, key=lambda report: report.status != "failed")
-    rows = "".join(_report_row(report, language) for report in ordered[:SHOWN_REPORTS])
-    n_bad = sum(report.status == "failed" for report in reports)
-    summary = say("report.summary", language, good=f"{len(reports) - n_bad:,}", total=f"{len(reports):,}")
-    more = len(reports) - SHOWN_REPORTS
+    more = len(rows) - SHOWN_REPORTS
     tail = f'<p class="count">{say("report.more", language, n=f"{more:,}")}</p>' if more > 0 else ""
-    shown = " open" if opened and (n_bad or len(reports) <= OPEN_REPORTS) else ""
     return (
-        f"<details{shown}><summary>{summary}</summary>"
-        f'<table class="report"><tbody>{rows}</tbody></table>{tail}</details>'
+        f"<details{' open' if opened else ''}><summary>{summary}</summary>"
+        f'<table class="report"><tbody>{"".join(rows[:SHOWN_REPORTS])}</tbody></table>{tail}</details>'
+    )
+
+
+def _waiting_row(name: str, language: Language) -> str:
+    return (
+        f'<tr class="is-waiting"><th scope="row">{escaped(printable(name, limit=100))}</th>'
+        f"<td>{say('report.waiting', language)}</td><td></td></tr>"
     )
 
 

@@ -51,7 +51,7 @@ def pane_html(language: Language) -> str:
         '<span class="pane-also"></span><span class="pane-space"></span>'
         f'<button type="button" data-close aria-label="{say("source.close", language)}" '
         f'aria-keyshortcuts="Escape">{_CROSS}</button>'
-        '</div><div class="pane-body"></div></aside>'
+        '</div><div class="pane-body" tabindex="0"></div></aside>'
     )
 
 

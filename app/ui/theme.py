@@ -8,8 +8,11 @@ from gradio.themes import Base, Font
 from gradio.themes.utils import colors, sizes
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER / "style.css"
-SCRIPTS = tuple(FOLDER / f"{name}.js" for name in ("page", "history", "feedback"))  # in this order
+# Joined in this order: of two rules that weigh the same, the later one counts.
+_SHEETS = ("base", "chat", "answers", "history", "sources", "documents", "attachments")
+STYLES = tuple(FOLDER / f"{name}.css" for name in _SHEETS)
+_PARTS = ("page", "sources", "asking", "connection", "history", "feedback", "attachments")
+SCRIPTS = tuple(FOLDER / f"{name}.js" for name in _PARTS)
 _INK = colors.Color(
     name="ink", c50="#f7f8f8", c100="#eef0f0", c200="#e0e4e4", c300="#c7cdcd", c400="#98a1a1", c500="#6b7575",
     c600="#4c5656", c700="#364040", c800="#232b2b", c900="#171d1d", c950="#0f1414",
@@ -28,7 +31,7 @@ def theme() -> Base:
         neutral_hue=_INK,
         radius_size=sizes.radius_md,
         text_size=sizes.text_md,
-        font=[Font("sans-serif")],  # style.css names the families
+        font=[Font("sans-serif")],  # base.css names the families
         font_mono=[Font("monospace")],
     )
     return made.set(
@@ -36,6 +39,10 @@ def theme() -> Base:
         body_background_fill_dark="#121717",
         body_text_color="*neutral_900",
         body_text_color_dark="*neutral_100",
+        body_text_color_subdued="#5b6666",
+        body_text_color_subdued_dark="#9aa6a5",
+        input_placeholder_color="#5b6666",
+        input_placeholder_color_dark="#9aa6a5",
         background_fill_primary="#ffffff",
         background_fill_primary_dark="#1a2121",
         background_fill_secondary="*neutral_50",

@@ -20,7 +20,7 @@ def welcome_html(n_documents: int, examples: Sequence[str], language: Language, 
         return (
             f'<section class="welcome"><h2>{say("chat.hello_empty", language)}</h2>'
             f"<p>{say('chat.hello_empty_more', language)}</p>"
-            f'<button type="button" class="go" data-tab="documents">{say("chat.go_documents", language)}</button>'
+            f'<button type="button" class="go" data-section="documents">{say("chat.go_documents", language)}</button>'
             "</section>"
         )
     buttons = "".join(

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from app.people.export import everything_about
+from app.people.kept_answers import to_text
 from app.people.records import Person, Session
 from app.security import SESSION_COOKIE, person_of
 from app.texts import LANGUAGES, say
@@ -77,7 +78,7 @@ class AccountPages:
         """Return all that is kept about whoever asks."""
         person = person_of(request)
         self.visitors.audit.note("data_exported", person=person, target=person.id, address=address_of(request))
-        response = JSONResponse(everything_about(self.visitors.people, person))
+        response = Response(to_text(everything_about(self.visitors.people, person)), media_type="application/json")
         response.headers["Content-Disposition"] = 'attachment; filename="citadel-everything-about-me.json"'
         return response
 
@@ -137,6 +138,7 @@ class AccountPages:
             return self._shown(request, wrong)
         visitors.audit.note("person_deleted", target=person.id)
         self.uploads.forget(person.id)
+        visitors.attachments.sweep()
         response = RedirectResponse("/sign-in", status_code=303)
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response
@@ -157,7 +159,8 @@ class AccountPages:
             "done": done,
             "form_token": form_token(token),
         }
-        return shown(request, Page(template="account.html", values=values, wrong=wrong), language=language)
+        page = Page(template="account.html", values=values, wrong=wrong)
+        return shown(request, page, language=language, visitors=self.visitors)
 
 
 def device(user_agent: str, language: Language) -> str:

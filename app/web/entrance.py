@@ -213,7 +213,7 @@ class Entrance:
         return language_of(request, self.visitors.language_setting)
 
     def _shown(self, request: Request, page: Page) -> Response:
-        return shown(request, page, language=self._language(request))
+        return shown(request, page, language=self._language(request), visitors=self.visitors)
 
     def _refused(self, request: Request, error: CitadelError) -> Response:
         wrong = Wrong.of(error, self._language(request))

@@ -15,15 +15,16 @@ from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.people.records import Person
 from app.security import person_of
-from app.texts import LANGUAGES
+from app.texts import LANGUAGES, explain
 from app.uploads import Uploads
 from app.web.visitors import Visitors
-from core.errors import NotAllowed
+from core.errors import NotAllowed, QuotaReached
+from core.records import Language
 
 MAX_EVENT_BYTES = 4 * 2**20
 MAX_CLAIMS_PER_PERSON = 200
@@ -124,6 +125,11 @@ def doors_router(visitors: Visitors, uploads: Uploads) -> APIRouter:
         person = person_of(request)
         if person.role == "reader":
             raise NotAllowed("you may not add documents", remedy="Ask an administrator")
+        try:
+            uploads.require_room(person.id, _announced(request))
+        except QuotaReached as error:  # shown as it is, beside the place where files are dropped
+            language: Language = "zh" if request.url.path.startswith("/zh/") else "en"
+            return PlainTextResponse(explain(error, language), status_code=error.http_status)
         folder, max_bytes = uploads.incoming_of(person.id), uploads.max_mb * 2**20
         try:
             received, _, _ = await upload_fn(
@@ -147,6 +153,12 @@ def doors_router(visitors: Visitors, uploads: Uploads) -> APIRouter:
             f"/{language}{_API}/file={{path:path}}", download, methods=["GET", "HEAD"], response_model=None
         )
     return router
+
+
+def _announced(request: Request) -> int:
+    """Return how many bytes a request says that it brings, 0 where it does not say."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isdecimal() else 0
 
 
 def _names_in(scope: Scope, inside: str, door: Door) -> list[str]:

@@ -17,12 +17,19 @@ from starlette.requests import Request
 from app.people.passwords import MIN_CHARS
 from app.security import whole_seconds
 from app.texts import explain, say
+from app.web.header import header_of
 from app.web.language import LANGUAGE_COOKIE, YEAR_SECONDS, wanted_language
+from app.web.visitors import Visitors
 from core.errors import CitadelError, Throttled
 from core.records import Language
 
 FOLDER = Path(__file__).parent
-STYLE, SCRIPT = FOLDER / "pages.css", FOLDER / "pages.js"
+FRAME, SCRIPT, STYLE = (
+    FOLDER / "frame.css",
+    FOLDER / "frame.js",
+    FOLDER / "pages.css",
+)  # the first two are the chat's too
+ASSETS = (FRAME, SCRIPT, STYLE)
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -73,26 +80,38 @@ def language_of(request: Request, setting: str) -> Language:
     return wanted_language(cookies, request.headers.get("accept-language", ""), setting)
 
 
-def shown(request: Request, page: Page, *, language: Language) -> HTMLResponse:
+def shown(request: Request, page: Page, *, language: Language, visitors: Visitors) -> HTMLResponse:
     """Return a page; choosing a language is remembered."""
-    template = _environment().get_template(page.template)
-    body = template.render(
-        say=lambda key, **values: say(key, language, **values),
-        language=language,
+    body = _rendered(
+        page.template,
+        language,
+        header=header_of(request, visitors),
         other_address=_other_address(request, language),
-        version=_version(),
+        version=version(),
         min_chars=MIN_CHARS,
         wrong=page.wrong,
         **page.values,
     )
     status = page.wrong.status if page.wrong else page.status
-    response = HTMLResponse(body, status_code=status)
+    response = HTMLResponse(body.encode("utf-8", "replace"), status_code=status)
     response.headers.update({"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
     if page.wrong and page.wrong.retry_after_seconds:
         response.headers["Retry-After"] = whole_seconds(page.wrong.retry_after_seconds)
     if request.query_params.get("lang") == language:
         remember_language(response, language)
     return response
+
+
+def header_html(request: Request, visitors: Visitors, *, language: Language) -> str:
+    """Return the header alone, for the chat in a language."""
+    other = "zh" if language == "en" else "en"
+    header = header_of(request, visitors, path=f"/{language}/")
+    return _rendered("header.html", language, header=header, other_address=f"/{other}/")
+
+
+def _rendered(template: str, language: Language, **values: Any) -> str:
+    made = _environment().get_template(template)
+    return made.render(say=lambda key, **named: say(key, language, **named), language=language, **values)
 
 
 def remember_language(response: HTMLResponse | Any, language: Language) -> None:
@@ -112,6 +131,6 @@ def _environment() -> Environment:
 
 
 @lru_cache(maxsize=1)
-def _version() -> str:
+def version() -> str:
     """Return what changes with the look of the pages, so that a browser never keeps an old one."""
-    return hashlib.sha256(STYLE.read_bytes() + SCRIPT.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(b"".join(asset.read_bytes() for asset in ASSETS)).hexdigest()[:12]

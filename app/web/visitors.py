@@ -6,6 +6,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
+from app.attachments import Attachments
 from app.people.accounts import Accounts
 from app.people.audit import Audit
 from app.people.database import People
@@ -40,6 +41,7 @@ class Visitors:
         self.language_setting = serve.language
         self.session_days = serve.session_days
         self.code = "-".join("".join(secrets.choice(_CODE_LETTERS) for _ in range(4)) for _ in range(_CODE_GROUPS))
+        self.attachments = Attachments(knowledge_base, people, own=self.own)
         self._kb = knowledge_base
         self._has_admin = False
         self._everybody = None if self.sign_in_required else self.accounts.of_this_machine()

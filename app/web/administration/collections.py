@@ -106,6 +106,7 @@ class SharingDesk(Desk):
         if visit.sent["typed"].strip() != visit.catalogue.shelf(name).rights.label:
             raise UsageError("this is not the collection's name", remedy="Type it as it stands above")
         visit.office.uploads.discard(visit.own.delete_collection(name))
+        visit.office.uploads.discard_collection(name)
         visit.note("collection_deleted", name)
         return visit.done("collection_deleted", path=PLACE)
 

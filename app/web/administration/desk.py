@@ -133,7 +133,6 @@ class Visit:
             "done": f"done.{done}" if f"done.{done}" in TEXTS and wrong is None else "",
             "person": self.person,
             "admin": self.person.is_admin,
-            "accounts": self.office.visitors.sign_in_required,
             "path": self.request.url.path,
             "administration_version": version(),
             "form_token": form_token(self.request.state.token),
@@ -143,7 +142,7 @@ class Visit:
             "moment": moment,
         }
         page = Page(template=f"administration/{template}", values={**shared, **values}, wrong=wrong, status=status)
-        return shown(self.request, page, language=self.language)
+        return shown(self.request, page, language=self.language, visitors=self.office.visitors)
 
     def missing(self) -> Response:
         """Return the page of what is not there."""

@@ -97,6 +97,7 @@ class DocumentsDesk(Desk):
         name, path = visit.named("name"), visit.sent["path"]
         visit.own.access.require(name, "write")
         visit.office.knowledge_base.forget_failures([path], collection=name)
+        visit.office.uploads.discard_failed(path, collection=name)
         return visit.done("failure_forgotten", path=PLACE + in_address(name))
 
     def _cancel(self, visit: Visit) -> Response:

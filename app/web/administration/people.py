@@ -40,6 +40,7 @@ class PeopleDesk(Desk):
         part: Part[Person] = part_of(found, visit.page_number)
         values = {
             "part": part,
+            "uploaded": visit.office.visitors.attachments.quota.used_by_all(),
             "find": " ".join(visit.words),
             "roles": ROLES,
             "invitations": invitations,
@@ -159,6 +160,7 @@ class PersonDesk(Desk):
             raise UsageError("this is not the person's name", remedy="Type it as it stands above")
         visit.office.visitors.accounts.delete(one.id)
         visit.office.uploads.forget(one.id)
+        visit.office.visitors.attachments.sweep()
         visit.note("person_deleted", one.id)
         return visit.done("person_deleted", path=PLACE)
 

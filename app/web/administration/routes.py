@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from app.folders import Allowed, Folders
 from app.jobs import Jobs
@@ -98,6 +98,19 @@ def administration_router(office: Office) -> APIRouter:
     for path in ("/collections/{rest:path}", "/admin/{rest:path}"):
         router.add_route(path, answering(office, Nothing()), methods=["GET", "POST"])
     return router
+
+
+def nothing_here(office: Office) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return what answers where there is nothing: a page to whoever looks for one, a line to a program."""
+    page = answering(office, Nothing())
+
+    async def answer(request: Request, _: Exception) -> Response:
+        looks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+        if looks and getattr(request.state, "person", None) is not None:
+            return await page(request)
+        return JSONResponse({"detail": "Not Found"}, status_code=404)
+
+    return answer
 
 
 def _lead(path: str) -> Callable[[Request], Response]:

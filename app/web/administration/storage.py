@@ -36,7 +36,7 @@ class StorageDesk(Desk):
                 ("people", _database_bytes(folder, "people.db")),
                 ("indexes", sum(one["bytes"] for one in generations)),
                 ("models", folder_bytes(folder / "models")),
-                ("uploads", folder_bytes(folder / "uploads")),
+                ("uploads", folder_bytes(folder / "uploads") + folder_bytes(folder / "attachments")),
             ],
             "free_bytes": shutil.disk_usage(folder).free,
             "generations": generations,

@@ -28,13 +28,18 @@ class EvaluationPages:
 
     # --- showing ---------------------------------------------------------------------------------------------------
 
-    def show(self, wrong: Wrong | None = None) -> Response:
-        """Show how to begin one, the one that runs, the newest against the one before, and all of them."""
+    def show(self, wrong: Wrong | None = None, *, sure: str = "") -> Response:
+        """Show how to begin one, the one that runs, the newest against the one before, and all of them.
+
+        ``sure`` is a file of cases of which it is asked whether it is to be deleted.
+        """
         runs = self.evaluations.all()
         ended = next((run for run in runs if run.n_done and run.stage != "running"), None)
         values = {
             "running": self._running(),
             "files": self._files(),
+            "uploaded": self.caller.rooms.case_files.uploaded(),
+            "sure": sure,
             "n_feedback": len(self._feedback_cases()),
             "shelves": self.caller.own.shelves(),
             "runs": [self.telling.row(run) for run in runs],
@@ -80,10 +85,17 @@ class EvaluationPages:
     # --- deeds -----------------------------------------------------------------------------------------------------
 
     def change(self, form: Received) -> Response:
-        """Begin an evaluation, cancel or delete one, or keep a file of cases."""
+        """Begin an evaluation, cancel or delete one, or delete a file of cases, which is asked about first."""
         if stale := self.caller.stale(form):
             return self.show(stale)
-        deeds = {"start": self._start, "cancel": self._cancel, "delete": self._delete}
+        if form["form"] == "delete_cases" and form["sure"] != "yes":
+            return self.show(sure=form["file"])
+        deeds = {
+            "start": self._start,
+            "cancel": self._cancel,
+            "delete": self._delete,
+            "delete_cases": self._delete_cases,
+        }
         deed = deeds.get(form["form"])
         try:
             if deed is not None:
@@ -118,6 +130,10 @@ class EvaluationPages:
         n = int(form["n"]) if form["n"].isdecimal() else 0
         self.evaluations.delete(n)
         self.caller.note("evaluation_deleted", str(n))
+
+    def _delete_cases(self, form: Received) -> None:
+        self.caller.rooms.case_files.delete(form["file"])
+        self.caller.note("cases_deleted", form["file"])
 
     # --- within ----------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,6 @@ class Caller:
             "done": "",
             "person": self.person,
             "admin": self.person.is_admin,
-            "accounts": self.rooms.visitors.sign_in_required,
             "path": self.request.url.path,
             "administration_version": administration_version(),
             "quality_version": version(),
@@ -107,7 +106,7 @@ class Caller:
             "count": lambda key, n: count(key, self.language, n),
         }
         page = Page(template=template, values={**shared, **values}, wrong=wrong, status=status)
-        return shown(self.request, page, language=self.language)
+        return shown(self.request, page, language=self.language, visitors=self.rooms.visitors)
 
     def gone(self, error: CitadelError, back: str) -> Response:
         """Return the page that stands for what is not there; ``back`` leads on."""

@@ -1,0 +1,125 @@
+"""The web app on a free port of this machine, and people who use it as its pages do, for benchmarks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import uvicorn
+
+from app.knowledge_base import KnowledgeBase
+from app.people.database import People
+from app.people.person_rows import insert_person
+from app.people.records import Person, Role
+from app.people.sessions import Sessions
+from app.security import SESSION_COOKIE
+from app.server import create_app, listen
+from core.records import Language
+from core.settings import ServeSettings
+
+PATIENCE_SECONDS = 300.0
+# The server closes what was idle for five seconds; a browser asks again then, and a client of ours would not.
+_IDLE_SECONDS = 2.0
+
+
+@contextmanager
+def served(kb: KnowledgeBase, people: People) -> Iterator[str]:
+    """Serve the web app meanwhile, and give its address."""
+    with listen("127.0.0.1", 0) as listening:
+        app = create_app(kb, people, host="127.0.0.1")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def add_person(people: People, name: str, role: Role) -> Person:
+    """Make an account that no password lets in: the benchmarks begin its sessions themselves."""
+    with people.writing() as connection:
+        return insert_person(connection, name, role=role, hashed="none", now=people.clock())
+
+
+def begin_session(people: People, person: Person, serve: ServeSettings) -> str:
+    """Return the token of a new session."""
+    return Sessions(people, serve).create(person.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came back for an event: the status of its door, how long it was waited for and every byte."""
+
+    status: int
+    text: str
+    retry_after: str = ""
+
+
+class Client:
+    """A person's browser without a screen: it sends events as a page does and keeps what comes back.
+
+    Not for several threads at once, but each may have its own.
+    """
+
+    def __init__(self, address: str, token: str, *, language: Language = "en") -> None:
+        self.language = language
+        self.http = httpx.Client(
+            base_url=address,
+            cookies={SESSION_COOKIE: token},
+            timeout=PATIENCE_SECONDS,
+            limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
+        )
+        found = self.http.get(f"/{language}/config")
+        found.raise_for_status()
+        self._events = {str(fn["api_name"]): int(fn["id"]) for fn in found.json()["dependencies"]}
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.http.close()
+
+    def join(
+        self, event: str, *data: object, session: str, query: dict[str, str] | None = None, **clicked: object
+    ) -> httpx.Response:
+        """Send an event of a page; what it yields comes by :meth:`lines`."""
+        sent = {
+            "data": data,
+            "fn_index": self._events[event],
+            "session_hash": session,
+            "event_data": clicked or None,
+        }
+        return self.http.post(f"/{self.language}/gradio_api/queue/join", json=sent, params=query)
+
+    def lines(self, session: str) -> Iterator[str]:
+        """Yield what a page is told, line by line; leaving early is closing the page."""
+        path = f"/{self.language}/gradio_api/queue/data"
+        with self.http.stream("GET", path, params={"session_hash": session}) as stream:
+            if stream.status_code != 200:
+                yield stream.read().decode("utf-8", "replace")
+                return
+            yield from stream.iter_lines()
+
+    def send(
+        self, event: str, *data: object, session: str, query: dict[str, str] | None = None, **clicked: object
+    ) -> Sent:
+        """Send an event and return all that comes back."""
+        joined = self.join(event, *data, session=session, query=query, **clicked)
+        if joined.status_code != 200:
+            return Sent(joined.status_code, joined.text, joined.headers.get("retry-after", ""))
+        return Sent(200, "\n".join(self.lines(session)))
+
+
+def link_models(data: Path, place: Path) -> None:
+    """Let a new data directory use the models of another."""
+    (place / "models").symlink_to((data / "models").resolve())
+
+
+def attribute(html: str, name: str) -> list[str]:
+    """Return the values of an attribute in HTML that travels within JSON."""
+    return re.findall(rf'{re.escape(name)}=\\*"([^"\\]+)', html)
