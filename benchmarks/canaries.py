@@ -187,7 +187,9 @@ def _leave_files(resident: Resident, address: str) -> None:
     """Send a file that is not kept yet, and attach another to a conversation."""
     client, content = Client(address, resident.token, language=resident.language), resident.canary.encode()
     sent = client.http.post(
-        f"/{resident.language}/gradio_api/upload", files={"files": ("plan.txt", content)}, params={"upload_id": "plan"}
+        f"/{resident.language}/gradio_api/upload",
+        files={"files": ("plan.txt", content)},
+        params={"upload_id": secrets.token_urlsafe(9)},
     )
     resident.prey.uploads += sent.raise_for_status().json()
     (conversation, *_) = attribute(client.send("begin", session=secrets.token_urlsafe(9)).text, "data-conversation")

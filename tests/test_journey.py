@@ -256,6 +256,14 @@ def add_files(recorder: Recorder, collection: str, *, by_dropping: bool) -> None
     expect(page.locator("#listing tbody tr")).to_have_count(len(FILES))
     recorder.step("files-read")
     recorder.fits()
+    sought = page.get_by_label(say("docs.filter", language), exact=True)
+    sought.focus()
+    page.keyboard.insert_text("用户手册")  # as it comes from a keyboard for Chinese, or is pasted: no key tells of it
+    expect(page.locator("#listing tbody tr")).to_have_count(1)
+    expect(page.locator("#listing tbody tr")).to_contain_text("清风360用户手册.pdf")
+    recorder.step("documents-filtered")
+    sought.fill("")
+    expect(page.locator("#listing tbody tr")).to_have_count(len(FILES))
 
 
 def ask_rate_and_leave(recorder: Recorder, server: Server, name: str) -> None:

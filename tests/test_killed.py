@@ -212,7 +212,7 @@ def test_after_a_kill_the_page_comes_back_to_its_conversation_and_the_files_can_
     page.get_by_role("button", name="Stop").click()
 
     expect(documents.locator("#lost")).to_have_count(0, timeout=PATIENCE_MS)
-    expect(documents.locator(".welcome")).to_be_visible(timeout=PATIENCE_MS)
+    expect(documents.locator("#folder input")).to_be_visible(timeout=PATIENCE_MS)
     documents.wait_for_function(STREAM_ENDED)
     read_folder(documents, folder)
     expect(documents.locator(".job[data-stage=finished]")).to_be_visible(timeout=PATIENCE_MS)

@@ -117,6 +117,7 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
         html(f"<h2>{say('docs.list', language)}</h2>", elem_classes="heading")
         with gr.Row(elem_id="listing-bar"):
             pattern = gr.Textbox(
+                value="",
                 label=say("docs.filter", language),
                 placeholder=say("docs.filter_placeholder", language),
                 show_label=False,
