@@ -6,7 +6,6 @@ when that collection changes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
+from app.people.records import Filled
 from app.texts import say
 from core.errors import UnknownCollection, UnknownSource
 from core.interfaces import StoredSource
@@ -24,6 +24,7 @@ from core.text import detect_language
 EXAMPLES_FILE = Path(__file__).parents[1] / "examples" / "questions.jsonl"
 N_SUGGESTIONS = 4
 MAX_QUESTION_CHARS = 90
+_Version = tuple[int, str, float]
 _READ_SOURCES = 6  # of a collection; reading a document's headings costs milliseconds
 _PER_SOURCE = 2
 _HEADING_CHARS = (3, 42)
@@ -46,6 +47,9 @@ _EMPTY_HEADINGS = frozenset(
 class Readable(Protocol):
     """What suggestions need of a person's knowledge base."""
 
+    def filled(self) -> list[Filled]:
+        """Return the collections that hold documents, the one that was added to last first."""
+
     def documents(self, *, collection: str | None = None) -> list[StoredSource]:
         """Return the sources of one collection, or of all."""
 
@@ -62,27 +66,25 @@ class Suggestions:
 
     def __init__(self, *, file: Path = EXAMPLES_FILE) -> None:
         self._file = file
-        self._kept: dict[tuple[str, Language], tuple[str, list[str]]] = {}
+        self._kept: dict[tuple[str, Language], tuple[_Version, list[str]]] = {}
         self._lock = Lock()
 
-    def of(self, own: Readable, sources: Sequence[StoredSource], language: Language) -> list[str]:
-        """Return questions about the ``sources``, which are all that the person may read, in their language."""
-        by_collection: dict[str, list[StoredSource]] = {}
-        for source in sources:
-            by_collection.setdefault(source.collection, []).append(source)
-        newest_first = sorted(by_collection, key=lambda name: -max(source.ingested for source in by_collection[name]))
-        made = [self._of_collection(own, name, by_collection[name], language) for name in newest_first]
+    def of(self, own: Readable, language: Language) -> list[str]:
+        """Return questions about what the person may read, in their language."""
+        made = [self._of_collection(own, filled, language) for filled in own.filled()]
         spread = chain.from_iterable(zip_longest(*made))
         return list(dict.fromkeys(question for question in spread if question))[:N_SUGGESTIONS]
 
-    def _of_collection(
-        self, own: Readable, name: str, sources: Sequence[StoredSource], language: Language
-    ) -> list[str]:
-        version = _version(sources)
+    def _of_collection(self, own: Readable, filled: Filled, language: Language) -> list[str]:
+        name, version = filled.name, (filled.n_documents, filled.newest.source_id, filled.newest.ingested)
         with self._lock:
             kept = self._kept.get((name, language))
         if kept is not None and kept[0] == version:
             return kept[1]
+        try:
+            sources = own.documents(collection=name)
+        except UnknownCollection:  # deleted meanwhile, or taken away
+            return []
         made = example_questions(sources, language, file=self._file) or _about(own, sources, language)
         with self._lock:
             self._kept[name, language] = version, made
@@ -151,10 +153,6 @@ def _question(subject: str, title: str, language: Language) -> str:
     if language == "en" and subject[1:2].islower():
         subject = f"{subject[0].lower()}{subject[1:]}"
     return say("chat.example_subject", language, title=title, subject=subject)
-
-
-def _version(sources: Iterable[StoredSource]) -> str:
-    return hashlib.sha256("\n".join(sorted(source.source_id for source in sources)).encode()).hexdigest()
 
 
 def _cases(file: Path) -> list[dict[str, Any]]:

@@ -51,12 +51,13 @@ CONDITIONS: dict[str, tuple[str, ...]] = {
     "one floods, an ingest": ("flood", "ingest"),
 }
 _WORDS = "pump valve seal motor filter pressure check replace every month the of and with 水泵 阀门 每年 更换".split()
-_FLOOD_PAGES = 8
+# As many questions as may wait, the one that is answered, and one page that is refused five times in a second.
+_FLOOD_PAGES = 5
 _FLOOD_PAUSE_SECONDS = 0.2
 _ALLOWED = (429, 503)  # with Retry-After
 # What a page is sent, as JSON within lines: an answer with a letter in it, a place in line or what else is done, what
 # failed, and a refusal that says when to try again.
-_FIRST_TEXT = re.compile(r'class=\\"answer[^>]*>[^<\\\s]')
+_FIRST_TEXT = re.compile(r'class=\\"answer[^>]*>(?:<(?!/div)[^>]*>)*[^<\\\s]')
 _PLACE = re.compile("|".join(TEXTS[key].en.replace("{n}", r"(\d+)") for key in ("stage.waiting", "stage.waiting_one")))
 _FAILED = re.compile(r'class=\\"failure')
 _STAGE = re.compile(r'class=\\"stage')
@@ -162,13 +163,21 @@ class House:
         """Return a new page of a person."""
         return Client(self.address, self.tokens[number])
 
-    def ask(self, client: Client, question: str, load: Load) -> bool:
-        """Ask in a new conversation and read the answer to its end; False where none came."""
+    def begin(self, client: Client) -> str:
+        """Open a page with an empty conversation, and return its session."""
         session = secrets.token_urlsafe(9)
+        client.send("begin", session=session)
+        return session
+
+    def ask(self, client: Client, question: str, load: Load, *, session: str = "") -> bool:
+        """Ask and read the answer to its end; False where none came.
+
+        Without ``session``, which is that of a page with an empty conversation, it is asked in a new one.
+        """
         try:
-            client.send("begin", session=session)
+            session = session or self.begin(client)
             started = time.perf_counter()
-            joined = client.join("ask", question, [COLLECTION], None, session=session)
+            joined = client.join("ask", question, [], None, session=session)
             if joined.status_code != 200:
                 allowed = joined.status_code in _ALLOWED and "retry-after" in joined.headers
                 return _note(load.faults.refused if allowed else load.faults.wrong, str(joined.status_code), load)
@@ -187,7 +196,8 @@ def _read(lines: Iterator[str], started: float, load: Load) -> bool:
             kind = load.faults.refused if _REFUSAL.search(warning) else load.faults.wrong
             return _note(kind, re.sub(r"\d+", "N", warning), load)
         if _FAILED.search(line) or '"success":false' in line.replace(" ", ""):
-            return _note(load.faults.wrong, f"an answer failed: {line[:200]}", load)
+            said = line.partition('"output":')[2][:200]
+            return _note(load.faults.wrong, f"an answer failed: {said}", load)
         if told is None and _STAGE.search(line):
             told = seconds
         if place := _PLACE.search(line):
@@ -237,8 +247,11 @@ def crowd(house: House, load: Load, *, n_people: int, n_questions: int) -> None:
 def flood(house: House, *, load: Load, stop: Event) -> None:
     """Ask over and over on a page of the one who floods."""
     client = house.client(len(house.tokens) - 1)
+    session = house.begin(client)
     while not stop.is_set():
-        if not house.ask(client, random.choice(house.questions), load):
+        if house.ask(client, random.choice(house.questions), load, session=session):
+            session = house.begin(client)
+        else:  # what was refused is asked again where it stands
             stop.wait(_FLOOD_PAUSE_SECONDS)
     client.close()
 

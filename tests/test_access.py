@@ -197,6 +197,11 @@ def test_a_list_is_cut_off_and_counts_what_may_be_read_alone(house: House) -> No
         found, total = house.own(name).listed(words=words, limit=limit)
         return [source.path for source in found], total
 
+    (filled,) = house.own("ann").filled()
+    assert (filled.name, filled.n_documents, filled.newest.path) == (house.collections["ann"], 4, "note.txt")
+    assert [each.name for each in house.own("bob").filled()] == [house.collections["bob"]]
+    assert house.own("dee").filled() == []
+    assert len(house.own("root").filled()) == 4
     assert listed("ann") == ([source.path for source in house.own("ann").documents()], 4)
     assert listed("ann", 2) == (["ann.txt", "note.txt"], 4)
     assert listed("ann", 0) == ([], 4)

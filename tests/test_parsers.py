@@ -18,13 +18,14 @@ import pptx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from core.errors import DamagedDocument, EncryptedDocument, NeedsLibreOffice, ParseTimeout
+from core.errors import DamagedDocument, EncryptedDocument, NeedsLibreOffice, NoText, ParseTimeout, WrongExtension
 from core.records import Document, SourceFile
 from ingest.builder import ParseOptions
 from ingest.formats import ODP, ODS, ODT
 from ingest.parsers import legacy_office
 from ingest.parsers.lzfu import decompress
 from ingest.types import PARSERS, media_type_of, parse_file
+from tests.attack_texts import ATTACK_TEXTS
 
 SAID = "warranty 24 months"
 
@@ -292,6 +293,21 @@ def parsed(path: Path, *, options: ParseOptions | None = None) -> Document:
         modified=0.0,
     )
     return parse_file(path, source, options or ParseOptions(ocr=False))
+
+
+@pytest.mark.parametrize("extension", ["md", "html", "txt", "csv", "eml", "rtf", "adoc", "py", "json"])
+def test_attack_texts_are_read_or_refused_for_a_reason_of_ours(extension: str, tmp_path: Path) -> None:
+    path, n_read = tmp_path / f"a.{extension}", 0
+    for text in ATTACK_TEXTS:
+        path.write_bytes(text.encode("utf-8", "replace"))
+        try:
+            parsed(path)
+            n_read += 1
+        except (NoText, WrongExtension):
+            continue
+        except DamagedDocument as error:
+            assert "is not JSON" in str(error), (text, str(error))
+    assert n_read > (len(ATTACK_TEXTS) // 2 if extension != "json" else 0)
 
 
 @pytest.fixture

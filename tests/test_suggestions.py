@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.people.records import Filled
 from app.suggestions import MAX_QUESTION_CHARS, Suggestions, example_questions, heading_subjects
 from core.errors import UnknownSource
 from core.interfaces import StoredSource
@@ -20,7 +21,13 @@ class Shelf:
 
     def __init__(self, **collections: dict[str, tuple[str, ...]]) -> None:
         self.collections = collections
+        self.hidden: set[str] = set()
         self.read: list[str] = []
+
+    def filled(self) -> list[Filled]:
+        named = {name: self.documents(collection=name) for name in self.collections if name not in self.hidden}
+        found = [Filled(name=name, n_documents=len(held), newest=held[-1]) for name, held in named.items() if held]
+        return sorted(found, key=lambda each: -each.newest.ingested)
 
     def documents(self, *, collection: str | None = None) -> list[StoredSource]:
         return [
@@ -50,7 +57,7 @@ def _chunk(*headings: str) -> Chunk:
 
 
 def _of(shelf: Shelf, language: Language = "en", *, file: Path = NO_FILE) -> list[str]:
-    return Suggestions(file=file).of(shelf, shelf.documents(), language)
+    return Suggestions(file=file).of(shelf, language)
 
 
 def test_headings_become_questions_in_the_readers_language() -> None:
@@ -67,20 +74,24 @@ def test_headings_become_questions_in_the_readers_language() -> None:
 def test_nothing_of_a_collection_that_one_may_not_read_is_suggested_or_read() -> None:
     shelf = Shelf(hr={"Handbook.pdf": ("Leave",)}, board={"Merger.pdf": ("The secret price",)})
     suggestions = Suggestions(file=NO_FILE)
-    assert any("secret" in question for question in suggestions.of(shelf, shelf.documents(), "en"))
+    assert any("secret" in question for question in suggestions.of(shelf, "en"))
     shelf.read.clear()
-    assert suggestions.of(shelf, shelf.documents(collection="hr"), "en") == ["What does “Handbook” say about leave?"]
+    shelf.hidden.add("board")
+    assert suggestions.of(shelf, "en") == ["What does “Handbook” say about leave?"]
     assert shelf.read == []
 
 
 def test_a_collection_is_read_again_only_when_it_has_changed() -> None:
     shelf = Shelf(hr={"Handbook.pdf": ("Leave",)})
     suggestions = Suggestions(file=NO_FILE)
-    first = suggestions.of(shelf, shelf.documents(), "en")
-    assert suggestions.of(shelf, shelf.documents(), "en") == first
+    first = suggestions.of(shelf, "en")
+    assert suggestions.of(shelf, "en") == first
     assert shelf.read == ["Handbook.pdf"]
     shelf.collections["hr"]["Travel.pdf"] = ("Hotels and meals",)
-    assert "What does “Travel” say about hotels and meals?" in suggestions.of(shelf, shelf.documents(), "en")
+    assert "What does “Travel” say about hotels and meals?" in suggestions.of(shelf, "en")
+    del shelf.collections["hr"]["Travel.pdf"]
+    shelf.collections["hr"]["Pay.pdf"] = ("Bonus and raise",)
+    assert set(suggestions.of(shelf, "en")) == {*first, "What does “Pay” say about bonus and raise?"}
 
 
 def test_collections_take_turns_and_the_newest_is_first() -> None:

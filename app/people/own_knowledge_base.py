@@ -16,7 +16,7 @@ from app.chain import nothing_to_search
 from app.knowledge_base import finished_answer
 from app.people.access import Access
 from app.people.database import People
-from app.people.records import CollectionRights, Person
+from app.people.records import CollectionRights, Filled, Person
 from app.people.sharing import Sharing
 from app.uploads import attached_collection, attachments_folder, safe_name
 from core.errors import CitadelError, NotAllowed, UnknownCollection, UnknownConversation, UnknownSource
@@ -99,6 +99,17 @@ class OwnKnowledgeBase:
                 found += store.list_sources(wanted, limit=limit - len(found))
             total += store.count_sources(wanted)
         return found, total
+
+    def filled(self) -> list[Filled]:
+        """Return the collections that hold documents, the one that was added to last first."""
+        store, readable = self._kb.services.store, set(self.access.readable())
+        found = [
+            Filled(name=held.name, n_documents=held.n_sources, newest=newest)
+            for held in store.collections()
+            if held.name in readable
+            for newest in store.list_sources(Listed(collection=held.name, order="newest"), limit=1)
+        ]
+        return sorted(found, key=lambda each: -each.newest.ingested)
 
     def document(self, path: str, *, collection: str | None = None) -> StoredSource:
         """Return the source of this path, of the first collection that has it.

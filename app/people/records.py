@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from core.errors import CitadelError
+from core.interfaces import StoredSource
 from core.records import Answer, Message
 
 Role = Literal["admin", "editor", "reader"]  # administers; makes and fills collections; asks
@@ -82,6 +83,15 @@ class Grant:
     id: str
     name: str
     level: Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """A collection that holds documents: how many, and the one that was read last; a change of it changes one."""
+
+    name: str
+    n_documents: int
+    newest: StoredSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

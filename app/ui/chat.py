@@ -16,7 +16,7 @@ from app.suggestions import Suggestions
 from app.texts import explain, say
 from app.ui.attachments import button_html, now_html, place_html, waiting_html
 from app.ui.history import history_html
-from app.ui.parts import QUIET, html
+from app.ui.parts import QUIET, html, inform, warn
 from app.ui.render import Beside, conversation_html, escaped, turn_html
 from app.ui.shelves import named_shelves
 from app.ui.welcome import welcome_html
@@ -139,11 +139,11 @@ class ChatEvents:
         try:
             turn = conversation.ask(self._asked(conversation, request), question, filter=_filter(scope))
         except Throttled as error:  # what was typed stays
-            gr.Warning(explain(error, self.language))
+            warn(explain(error, self.language))
             yield _unchanged()
             return
         if turn is None:  # the page that asked it, or the eldest, follows it already
-            gr.Info(say("chat.busy", self.language))
+            inform(say("chat.busy", self.language))
             yield _unchanged()
             return
         yield from self._follow(conversation, request, clear=True)
@@ -166,7 +166,7 @@ class ChatEvents:
         try:
             conversation.ask_again(asked, str(event.turn), filter=_filter(scope), question=edited)
         except Throttled as error:
-            gr.Warning(explain(error, self.language))
+            warn(explain(error, self.language))
         yield from self._follow(conversation, request, clear=False)
 
     def stop(self, conversation_id: str, request: gr.Request) -> None:
@@ -193,7 +193,7 @@ class ChatEvents:
         self.conversations.pages.turns_away(str(request.session_hash))
         found = self._found(request, conversation_id) if conversation_id else None
         if conversation_id and found is None:
-            gr.Info(say("chat.gone", self.language))
+            inform(say("chat.gone", self.language))
         conversation = found or self.conversations.new(_owner(request))
         conversation.resume(self._asked(conversation, request))
         scope = self._scope(request, conversation.turns[-1].state.scope if conversation.turns else ())
@@ -259,7 +259,7 @@ class ChatEvents:
                 return False
         failed = [file.name for file in found.files if file.id in awaited and file.state == "failed"]
         if failed:
-            gr.Warning(say("attach.not_asked", self.language, name=failed[0]))
+            warn(say("attach.not_asked", self.language, name=failed[0]))
         if failed or found.pending:
             yield gr.skip(), "", _composer(busy=False, clear=False), gr.skip()
             return False
@@ -309,9 +309,9 @@ class ChatEvents:
 
     def _welcome(self, conversation: Conversation, request: gr.Request) -> str:
         own = self._own(request)
-        sources = own.documents()
-        examples = self.suggestions.of(own, sources, self.language)
-        said = welcome_html(len(sources), examples, self.language, may_add=own.access.role != "reader")
+        n_documents = sum(filled.n_documents for filled in own.filled())
+        examples = self.suggestions.of(own, self.language)
+        said = welcome_html(n_documents, examples, self.language, may_add=own.access.role != "reader")
         attached = self.visitors.attachments.of(_owner(request), conversation.id)
         if attached.files:  # it is kept already, and has an address
             said = f'<div class="conversation" data-conversation="{escaped(conversation.id)}">{said}</div>'

@@ -14,8 +14,8 @@ from app.jobs import Job, Jobs
 from app.people.audit import Action
 from app.people.records import CollectionRights
 from app.texts import explain, say
-from app.ui.parts import QUIET, html
-from app.ui.render import escaped, file_name
+from app.ui.parts import QUIET, html, inform, warn
+from app.ui.render import file_name
 from app.ui.reports import documents_html, job_html
 from app.ui.shelves import named_shelves
 from app.uploads import Uploads, checked_collection
@@ -197,7 +197,7 @@ class DocumentsEvents:
             collection = own.collection_for(checked_collection(into or ""))
             kept = [self.uploads.keep(path, collection=collection, person_id=_id(request)) for path in received]
         except CitadelError as error:
-            gr.Warning(escaped(explain(error, self.language)))
+            warn(explain(error, self.language))
             return None, gr.skip()
         return None, self._begun(kept, collection, own, request)
 
@@ -205,14 +205,14 @@ class DocumentsEvents:
         """Begin to read a folder of this machine."""
         path = folder.strip()
         if not path or not self.folders:
-            gr.Warning(say("docs.no_folder" if self.folders else "docs.folder_remote", self.language))
+            warn(say("docs.no_folder" if self.folders else "docs.folder_remote", self.language))
             return gr.skip(), gr.skip()
         own = self._own(request)
         try:
             own.access.require_admin()
             collection = own.collection_for(checked_collection(into or ""))
         except CitadelError as error:
-            gr.Warning(escaped(explain(error, self.language)))
+            warn(explain(error, self.language))
             return gr.skip(), gr.skip()
         return "", self._begun([Path(path).expanduser()], collection, own, request)
 
@@ -243,10 +243,10 @@ class DocumentsEvents:
         try:
             self.uploads.discard([self._own(request).delete(path, collection=of)])
         except CitadelError as error:
-            gr.Warning(escaped(explain(error, self.language)))
+            warn(explain(error, self.language))
         else:
             self._note(request, "document_deleted", f"{of}/{path}")
-            gr.Info(escaped(say("docs.deleted", self.language, name=file_name(path))))
+            inform(say("docs.deleted", self.language, name=file_name(path)))
         return secrets.token_hex(4)
 
     def look(self, collection: str, pattern: str | None, request: gr.Request) -> Update:

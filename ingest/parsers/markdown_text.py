@@ -28,7 +28,9 @@ def parse(path: Path, source: SourceFile, options: ParseOptions) -> Document:
     _add_front_matter(builder, matter)
     root = html_root(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text))
     if root is not None:
-        HtmlWalker(builder=builder).walk(root.find("body"))
+        body = root.find("body")
+        if body is not None:  # a script or a style alone makes a page of a head
+            HtmlWalker(builder=builder).walk(body)
         headings = (inline_text(heading) for heading in root.iter("h1", "h2"))
         builder.title = builder.title or next((heading for heading in headings if heading), "")
     return builder.build()
