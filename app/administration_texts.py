@@ -252,6 +252,7 @@ _PEOPLE: Mapping[str, tuple[str, str]] = {
     "groups.members_one": ("1 member", "1 名成员"),
     "groups.no_members": ("Nobody yet.", "还没有成员。"),
     "groups.join": ("Add", "添加"),
+    "groups.whom": ("Name of a person", "人员姓名"),
     "groups.join_whom": ("Person to add to {name}", "要加入 {name} 的人员"),
     "groups.leave": ("Remove", "移除"),
     "groups.leave_named": ("Remove {person} from {group}", "将 {person} 移出 {group}"),

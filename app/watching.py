@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # How long after its question a page may take to open its stream.
 FIRST_STREAM_SECONDS = 5.0
 _STREAM = "/queue/data"  # where Gradio's pages listen for what their events yield
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 
 
 class _Page:

@@ -55,6 +55,7 @@ FOLLOW_UPS = {"en": "And what is the code that stands beside it?", "zh": "旁边
 # Of ten: four begin a conversation, two follow up, one is stopped, one is left, two ask for what is another's.
 KINDS = ("new", "new", "new", "new", "follow-up", "follow-up", "stopped", "left", "others", "others")
 _MOST_LINES_UNTIL_LEFT = 6
+_TOLD_EVERY = 100
 
 
 @dataclass
@@ -204,17 +205,20 @@ def _leave_files(resident: Resident, address: str) -> None:
 def _ask_all(residents: Sequence[Resident], address: str, seen: Seen, options: argparse.Namespace) -> float:
     """Ask as often as is wanted, and return the seconds that it took."""
     dice = random.Random(options.seed)
-    work: SimpleQueue[tuple[Resident, str, int]] = SimpleQueue()
+    work: SimpleQueue[tuple[Resident, str, int] | None] = SimpleQueue()
     for number in range(options.n):
         work.put((residents[number % len(residents)], dice.choice(KINDS), dice.randrange(2**32)))
+    for _ in range(options.at_once):  # the end, for each
+        work.put(None)
     started = time.monotonic()
 
     def ask_on() -> None:
         clients = {one.person.id: Client(address, one.token, language=one.language) for one in residents}
-        while not work.empty():
-            resident, kind, seed = work.get()
+        for resident, kind, seed in iter(work.get, None):
             visit = Visit(resident, clients[resident.person.id], seen, random.Random(seed))
             visit.ask(kind, [one for one in residents if one is not resident])
+            if (left := work.qsize() - options.at_once) > 0 and left % _TOLD_EVERY == 0:
+                print(f"{left} of {options.n} to be asked", file=sys.stderr, flush=True)
         for client in clients.values():
             client.close()
 

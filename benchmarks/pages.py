@@ -2,10 +2,10 @@
 
 ``python -m benchmarks.pages [--documents 10000] [--conversations 5000] [--repeats 3] [--data DIR]``
 
-Makes the data (``--data`` keeps the documents, and finds them again), starts the server, signs an administrator in with
-Chromium and opens each page: from the address to the moment at which it shows what it is for and can be used. Printed
-are the median and the longest time, and the bytes that came over the wire at the first and at the last opening. Exits
-with 1 where a median is a second or more. The system's Chromium is used where there is one, else Playwright's own.
+Makes the data (``--data`` keeps the documents, and finds them again; people and what they asked are made anew), starts
+the server, signs an administrator in with Chromium and opens each page: from the address to the moment at which it
+shows what it is for and can be used. Printed are the median and the longest time, and the bytes that came over the wire
+at the first and at the last opening. Exits with 1 where a median is a second or more. The system's Chromium is used where there is one, else Playwright's own.
 """
 
 from __future__ import annotations
@@ -144,6 +144,8 @@ def _furnish(data: Path, kb: KnowledgeBase, options: argparse.Namespace) -> Crow
     if not (data / "citadel.db").exists():
         fill_store(data, n=options.documents, dice=dice)
         fill_evaluations(data, kb, n=_RUNS, n_cases=_CASES)
+    for old in data.glob("people.db*"):  # made anew each time
+        old.unlink()
     crowd = fill_people(data, kb, n_conversations=options.conversations, dice=dice)
     print(
         f"{len(kb.documents()):,} documents, {options.conversations:,} conversations of one person, made in "

@@ -179,17 +179,16 @@ class GroupsDesk(Desk):
 
     def page(self, visit: Visit, wrong: Wrong | None = None) -> Response:
         """Show them with their members."""
-        everybody = visit.office.visitors.accounts.all()
-        names = {one.id: one.name for one in everybody}
+        names = {one.id: one.name for one in visit.office.visitors.accounts.all()}
         groups = [
             {
                 "group": group,
                 "members": [(member, names[member]) for member in group.members if member in names],
-                "others": [one for one in everybody if one.id not in group.members],
             }
             for group in visit.office.groups.all()
         ]
-        return visit.show("groups.html", {"groups": groups, "name": visit.sent["name"]}, wrong)
+        shown = {"groups": groups, "everybody": list(names.values()), "name": visit.sent["name"]}
+        return visit.show("groups.html", shown, wrong)
 
     def deeds(self) -> Mapping[str, Deed]:
         """Groups can be made, named, filled and deleted."""
@@ -208,7 +207,8 @@ class GroupsDesk(Desk):
         return _changed(visit, visit.office.groups.rename(visit.sent["group"], visit.sent["name"]), done="renamed")
 
     def _join(self, visit: Visit) -> Response:
-        return _changed(visit, visit.office.groups.join(visit.sent["group"], visit.sent["person"]), done="joined")
+        person = visit.office.visitors.accounts.named(visit.sent["name"])
+        return _changed(visit, visit.office.groups.join(visit.sent["group"], person.id), done="joined")
 
     def _leave(self, visit: Visit) -> Response:
         return _changed(visit, visit.office.groups.leave(visit.sent["group"], visit.sent["person"]), done="left")
