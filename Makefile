@@ -29,11 +29,13 @@ READER_MINUTES ?= 165
 GENERATOR_MINUTES ?= 60
 WRITTEN := llm/training/written/english.jsonl llm/training/written/chinese.jsonl
 QA := $(addprefix $(TRAIN_DATA)/train/,qed_train.jsonl boolq.jsonl quac.jsonl policyqa_1.json policyqa_2.json)
+ALSO := $(addprefix $(TRAIN_DATA)/train/,cmrc_train.json musique_small.json consumer_contracts.jsonl)
 DEV = $(TRAIN_DATA)/dev/qed_dev_a.jsonl $(TRAIN_DATA)/dev/cmrc_trial.json $(TRAIN_DATA)/dev/mtrag_a.jsonl \
 	$(TRAIN_DATA)/dev/private_kb $(TRAIN_DATA)/dev/codebase_questions.jsonl $(TRAIN_DATA)/dev/bipia
 
 train: setup  ## train the reader and the generator again
-	$(PY) -m llm pairs $(QA) $(TRAIN_DATA)/train/cmrc_train.json $(WRITTEN) --take policyqa=3000 --take quac=3000 --take yes_no=1500 \
+	$(PY) -m llm pairs $(QA) $(ALSO) $(WRITTEN) --asked llm/training/written/asked.jsonl \
+		--take policyqa=3000 --take quac=3000 --take yes_no=1500 --take musique=0 \
 		--held-out $(DEV) --on-error collect --out $(TRAIN_OUT)/pairs
 	$(PY) -m llm reader $(TRAIN_OUT)/pairs/train.jsonl --held-out $(TRAIN_OUT)/pairs/held_out.jsonl \
 		--minutes $(READER_MINUTES) --out $(TRAIN_OUT)/reader \

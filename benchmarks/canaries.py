@@ -213,7 +213,7 @@ def _ask_all(residents: Sequence[Resident], address: str, seen: Seen, options: a
     started = time.monotonic()
 
     def ask_on() -> None:
-        clients = {one.person.id: Client(address, one.token, language=one.language) for one in residents}
+        clients = {one.person.id: Client(address, one.token, language=one.language, patient=True) for one in residents}
         for resident, kind, seed in iter(work.get, None):
             visit = Visit(resident, clients[resident.person.id], seen, random.Random(seed))
             visit.ask(kind, [one for one in residents if one is not resident])
@@ -311,7 +311,7 @@ class Visit:
 def _look_everywhere(resident: Resident, address: str, seen: Seen) -> None:
     """Look through every list that a person has, in both languages."""
     for language in ("en", "zh"):
-        client = Client(address, resident.token, language=language)
+        client = Client(address, resident.token, language=language, patient=True)
         for path in (
             f"/{language}/", f"/{language}/config", "/account", "/account/everything.json", "/collections/",
             f"/api/conversations?lang={language}", f"/api/conversations?lang={language}&q=canary", "/trials",

@@ -5,7 +5,8 @@
 Makes the data (``--data`` keeps the documents, and finds them again; people and what they asked are made anew), starts
 the server, signs an administrator in with Chromium and opens each page: from the address to the moment at which it
 shows what it is for and can be used. Printed are the median and the longest time, and the bytes that came over the wire
-at the first and at the last opening. Exits with 1 where a median is a second or more. The system's Chromium is used where there is one, else Playwright's own.
+at the first and at the last opening. Exits with 1 where a median is a second or more. The system's Chromium is used
+where there is one, else Playwright's own.
 """
 
 from __future__ import annotations

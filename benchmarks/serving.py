@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,11 +66,12 @@ class Sent:
 class Client:
     """A person's browser without a screen: it sends events as a page does and keeps what comes back.
 
-    Not for several threads at once, but each may have its own.
+    Not for several threads at once, but each may have its own. One that is ``patient`` sends what came too fast again
+    when it is told to.
     """
 
-    def __init__(self, address: str, token: str, *, language: Language = "en") -> None:
-        self.language = language
+    def __init__(self, address: str, token: str, *, language: Language = "en", patient: bool = False) -> None:
+        self.language, self.patient = language, patient
         self.http = httpx.Client(
             base_url=address,
             cookies={SESSION_COOKIE: token},
@@ -94,7 +96,11 @@ class Client:
             "session_hash": session,
             "event_data": clicked or None,
         }
-        return self.http.post(f"/{self.language}/gradio_api/queue/join", json=sent, params=query)
+        while True:
+            joined = self.http.post(f"/{self.language}/gradio_api/queue/join", json=sent, params=query)
+            if joined.status_code != 429 or not self.patient:
+                return joined
+            time.sleep(float(joined.headers["retry-after"]))
 
     def lines(self, session: str) -> Iterator[str]:
         """Yield what a page is told, line by line; leaving early is closing the page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -14,7 +15,9 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
 
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
@@ -23,7 +26,8 @@ from app.people.records import Person, Role
 from app.people.sessions import Sessions
 from app.security import SESSION_COOKIE
 from app.server import create_app, listen
-from app.web.gradio_doors import Claims, door_of
+from app.uploads import Uploads
+from app.web.gradio_doors import Claims, EventPace, GradioDoors, door_of
 from core.interfaces import Ingestible
 from core.settings import ServeSettings
 from tests.small_app import small_house
@@ -264,6 +268,36 @@ def test_a_name_stays_the_first_ones_until_they_have_used_many_others() -> None:
     assert not claims.claim("a", "bob")
     assert claims.claim("b", "bob"), "the oldest of ann's is forgotten"
     assert not any(claims.claim(name, "ann") for name in ("", "x" * 65, "a/b", "é"))
+
+
+def test_events_come_as_fast_as_fingers_and_no_faster() -> None:
+    now = 100.0
+    pace = EventPace(at_once=3, per_second=2.0, clock=lambda: now)
+    assert [pace.wait("ann") for _ in range(4)] == [0, 0, 0, pytest.approx(0.5)]
+    assert pace.wait("bob") == 0
+    now += 0.5
+    assert [pace.wait("ann") for _ in range(2)] == [0, pytest.approx(0.5)]
+    now += 1_000
+    assert [pace.wait("ann") > 0 for _ in range(5)] == [False, False, False, True, True], "rest is not saved up"
+
+
+def test_who_sends_events_by_a_program_is_told_when_to_go_on() -> None:
+    person = Person(id="ann", name="Ann", role="reader", disabled=False, created=0.0)
+    doors = GradioDoors(PlainTextResponse("in"), uploads=Uploads(Path("nowhere"), max_mb=1))
+    doors.pace = EventPace(at_once=2, per_second=0.5, clock=lambda: 0.0)
+
+    async def signed_in(scope: Scope, receive: Receive, send: Send) -> None:
+        await doors({**scope, "state": {"person": person}}, receive, send)
+
+    async def tried() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(signed_in), base_url="http://here") as client:
+            sent = {"session_hash": "page", "data": []}
+            return [await client.post("/en/gradio_api/queue/join", json=sent) for _ in range(3)]
+
+    first, second, third = asyncio.run(tried())
+    assert (first.text, second.text) == ("in", "in")
+    assert (third.status_code, third.headers["Retry-After"]) == (429, "2")
+    assert third.json()["error"]["code"] == "throttled"
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

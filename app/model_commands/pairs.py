@@ -23,7 +23,10 @@ _N_RIVALS = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
+    from app.model_commands.prepare import add_asked
+
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="training data, of any format that is read")
+    add_asked(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="train.jsonl and held_out.jsonl go here")
     parser.add_argument("--take", metavar="FORMAT=N", action="append", default=[], help="at most N records of a format")
     parser.add_argument("--languages", nargs="+", choices=("en", "zh"), default=("en", "zh"))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``prepare`` takes."""
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="training data, of any format that is read")
+    add_asked(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (default: DATA/training)")
     parser.add_argument("--take", metavar="FORMAT=N", action="append", default=[], help="at most N records of a format")
     parser.add_argument(
@@ -60,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--records-only", action="store_true", help="write records and no examples")
     parser.add_argument("--check", type=Path, metavar="FILE", help="check a training file against --held-out, then end")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def add_asked(parser: argparse.ArgumentParser) -> None:
+    """Add the option for more questions over the files' paragraphs."""
+    parser.add_argument(
+        "--asked", type=Path, nargs="+", metavar="FILE", default=[], help="more questions over the files' paragraphs"
+    )
 
 
 def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
@@ -120,8 +128,9 @@ def read_records(arguments: argparse.Namespace) -> tuple[list[Record], list[Malf
     """Return the records of the files in a drawn order, at most as many of a format as may be taken, and what is wrong.
 
     Args:
-        arguments: ``files``, ``take``, ``languages``, ``seed`` and ``on_error`` of a command line.
+        arguments: ``files``, ``asked``, ``take``, ``languages``, ``seed`` and ``on_error`` of a command line.
     """
+    from llm.training.asked import read_asked
     from llm.training.readers import FORMATS, read_file
 
     limits = _limits(arguments.take, FORMATS)
@@ -132,8 +141,15 @@ def read_records(arguments: argparse.Namespace) -> tuple[list[Record], list[Malf
         found.setdefault(format, []).extend(r for r in records if r.language in arguments.languages)
         malformed.extend(wrong)
         print(f"{path.name}: {len(records)} records ({format}), {len(wrong)} malformed", file=sys.stderr)
-    chosen = random.Random(arguments.seed)
     taken: list[Record] = []
+    held = [record for records in found.values() for record in records]
+    for path in arguments.asked:
+        records, n_missing, wrong = read_asked(path, held, on_error=arguments.on_error)
+        taken.extend(records)
+        malformed.extend(wrong)
+        missing = f"{n_missing} paragraphs are in none of the files"
+        print(f"{path.name}: {len(records)} records, {len(wrong)} malformed; {missing}", file=sys.stderr)
+    chosen = random.Random(arguments.seed)
     for format, records in found.items():
         chosen.shuffle(records)
         taken.extend(records[: limits.get(format, len(records))])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -19,15 +20,18 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.people.records import Person
-from app.security import person_of
+from app.security import error_json, person_of
 from app.texts import LANGUAGES, explain
 from app.uploads import Uploads
 from app.web.visitors import Visitors
-from core.errors import NotAllowed, QuotaReached
+from core.errors import NotAllowed, QuotaReached, Throttled
 from core.records import Language
 
 MAX_EVENT_BYTES = 4 * 2**20
 MAX_CLAIMS_PER_PERSON = 200
+# More than anybody's fingers do: a page sends four events when it opens, and one for each letter of a filter.
+EVENTS_AT_ONCE = 60
+EVENTS_PER_SECOND = 8.0
 _API = "/gradio_api"
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOUNTED = re.compile(r"/(?:en|zh)(?P<inside>/.*)?")
@@ -69,12 +73,45 @@ class Claims:
         return True
 
 
+class EventPace:
+    """How fast a person may send events: so many at once, then so many a second.
+
+    What an event does is bounded elsewhere; this bounds what it costs to refuse it, which one who sends them by a
+    program could otherwise make everybody else wait for.
+
+    Args:
+        at_once: Events that may come together.
+        per_second: Events a second in the long run.
+        clock: Returns seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        at_once: int = EVENTS_AT_ONCE,
+        per_second: float = EVENTS_PER_SECOND,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._at_once, self._per_second, self._clock = at_once, per_second, clock
+        self._left: dict[str, tuple[float, float]] = {}  # person -> events left, and when that was
+
+    def wait(self, person_id: str) -> float:
+        """Count an event; return how many seconds it comes too early, 0 where it may be."""
+        now = self._clock()
+        left, then = self._left.get(person_id, (float(self._at_once), now))
+        left = min(float(self._at_once), left + (now - then) * self._per_second)
+        if left < 1.0:
+            return (1.0 - left) / self._per_second
+        self._left[person_id] = (left - 1.0, now)
+        return 0.0
+
+
 class GradioDoors:
     """ASGI middleware before the mounted apps; :class:`app.security.Guard` stands before it and says who asks."""
 
     def __init__(self, app: ASGIApp, *, uploads: Uploads) -> None:
         self.app, self.uploads = app, uploads
-        self.claims = Claims()
+        self.claims, self.pace = Claims(), EventPace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to its door, unless that is shut or another's."""
@@ -90,6 +127,10 @@ class GradioDoors:
         elif door is None or person is None:
             is_open = False
         elif door == "event":
+            if seconds := self.pace.wait(person.id):
+                error = Throttled("too many requests at once", remedy="Wait a moment", retry_after_seconds=seconds)
+                await error_json(error)(scope, receive, send)
+                return
             body = await _read(receive)
             is_open = body is not None and self._is_own_event(body, person)
             receive = _replayed(body or b"", receive)
