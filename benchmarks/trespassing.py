@@ -77,12 +77,12 @@ def answer_asked_again(client: Client, prey: Prey) -> tuple[str, str]:
 def session_listened_to(client: Client, prey: Prey) -> tuple[str, str]:
     """Listen to another's page, and speak in it."""
     spoken = client.join("begin", session=prey.sessions[0])
-    text, how = _addresses(
-        client,
-        f"/{client.language}/gradio_api/queue/data?session_hash={prey.sessions[0]}",
-        f"/{client.language}/gradio_api/heartbeat/{prey.sessions[0]}",
-    )
-    return spoken.text + text, OPENED if spoken.is_success else how
+    text, is_open = spoken.text, spoken.is_success
+    for place in (f"queue/data?session_hash={prey.sessions[0]}", f"heartbeat/{prey.sessions[0]}"):
+        with client.http.stream("GET", f"/{client.language}/gradio_api/{place}") as heard:
+            is_open = is_open or heard.is_success
+            text += "" if heard.is_success else heard.read().decode()  # one that is open may never end
+    return text, OPENED if is_open else REFUSED
 
 
 def upload_read(client: Client, prey: Prey) -> tuple[str, str]:

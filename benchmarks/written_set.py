@@ -46,6 +46,8 @@ def _ingest(knowledge_base: KnowledgeBase, work: Path) -> None:
     files.mkdir(exist_ok=True)
     for path in sorted(FOLDER.glob("*.jsonl")):
         for _, document in json_lines(path):
+            if "passages" not in document:  # questions over paragraphs that stand elsewhere
+                break
             text = "\n".join(_lines(document))
             place = files / _name(document)
             if not place.exists() or place.read_text("utf-8") != text:
