@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import shutil
@@ -42,6 +41,7 @@ from app.web.entrance import entrance_router
 from app.web.gradio_doors import GradioDoors, doors_router
 from app.web.language import wanted_language
 from app.web.pages import ASSETS as PAGES_ASSETS
+from app.web.pages import version_of
 from app.web.quality.rooms import Rooms
 from app.web.quality.routes import add_quality_pages
 from app.web.visitors import Visitors
@@ -193,7 +193,6 @@ def _mount_pages(app: FastAPI, visitors: Visitors, *, uploads: Uploads, **shared
     from app.ui.blocks import build_blocks, head_html
     from app.ui.theme import SCRIPTS, STYLES, theme
 
-    version = hashlib.sha256(b"".join(asset.read_bytes() for asset in (*SCRIPTS, *PAGES_ASSETS))).hexdigest()[:12]
     for language in LANGUAGES:
         gr.mount_gradio_app(
             app,
@@ -211,7 +210,7 @@ def _mount_pages(app: FastAPI, visitors: Visitors, *, uploads: Uploads, **shared
             mcp_server=False,
             theme=theme(),
             css_paths=list(STYLES),
-            head=head_html(language, version=version),
+            head=head_html(language, version=version_of((*SCRIPTS, *PAGES_ASSETS))),
         )
 
 

@@ -29,6 +29,7 @@ from app.results import summary, summary_lines
 from benchmarks import answer_sets
 from benchmarks.answer_sets import AnswerSet
 from benchmarks.attacks import bipia
+from benchmarks.serving import link_models
 from benchmarks.written_set import written
 from core.settings import load_settings
 from llm.evaluating.figures import difference
@@ -69,8 +70,7 @@ def knowledge_base(one: AnswerSet, options: argparse.Namespace) -> Iterator[Know
     """Open the knowledge base of a set, filled with what is not there yet."""
     work = options.work / one.name
     work.mkdir(parents=True, exist_ok=True)
-    if not (work / "models").exists():
-        (work / "models").symlink_to(options.models.resolve())
+    link_models(options.models, work)
     settings = load_settings(data_dir=work, overrides=options.set).settings
     with KnowledgeBase.open(settings=settings) as kb:
         one.ingest(kb, work)

@@ -123,7 +123,7 @@ def main() -> int:
     _try_the_eyes()
     seen = Seen()
     with tempfile.TemporaryDirectory() as place:
-        link_models(options.data, Path(place))
+        link_models(options.data / "models", Path(place))
         settings = load_settings(data_dir=place, overrides=[*SETTINGS, *options.set]).settings
         with KnowledgeBase.open(settings=settings) as kb, People.open(Path(place)) as people:
             residents = [_settle(kb, people, number) for number in range(options.people)]

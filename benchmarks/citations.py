@@ -23,6 +23,7 @@ import pypdfium2 as pdfium
 
 from app.evaluation import comparable
 from app.knowledge_base import KnowledgeBase
+from benchmarks.serving import link_models
 from core.records import Answer, Citation, Locator, SearchFilter
 from llm.evaluating.figures import figure
 
@@ -70,8 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         work.mkdir(parents=True, exist_ok=True)
-        if not (work / "models").exists():
-            (work / "models").symlink_to(options.models.resolve())
+        link_models(options.models, work)
         with KnowledgeBase.open(work) as kb:
             for name, questions in (("private_kb", private_kb), ("sec_10q", sec_10q)):
                 folder = options.shared / "dev" / name

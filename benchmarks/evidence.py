@@ -26,6 +26,7 @@ from app.evaluation import comparable
 from app.evidence import FEATURES, Evidence, EvidenceScorer, answerable_features
 from app.evidence_weights import Weights
 from app.knowledge_base import KnowledgeBase
+from benchmarks.serving import link_models
 from core.records import Hit
 
 K = 5
@@ -231,8 +232,7 @@ def main() -> None:
         for name, read in (("qed", qed), ("cmrc", cmrc)):
             work = (options.work or Path(scratch)) / name
             work.mkdir(parents=True, exist_ok=True)
-            if not (work / "models").exists():
-                (work / "models").symlink_to(options.models.resolve())
+            link_models(options.models, work)
             passages, questions = read(options.shared, options.paragraphs)
             file = work / "passages.jsonl"
             file.write_text("".join(json.dumps(p, ensure_ascii=False) + "\n" for p in passages), "utf-8")

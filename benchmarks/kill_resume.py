@@ -22,6 +22,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.serving import link_models
 from indexes.store import Store
 
 _FILES_A_ROUND, _CHANGES_A_ROUND = 24, 4
@@ -90,8 +91,7 @@ class Trial:
     def ingest(self, *, kill_after: float | None) -> float:
         """Run an ingest, killed after some seconds, and note what it acknowledges; return the seconds it ran."""
         (self.place / "data").mkdir(exist_ok=True)
-        if not (self.place / "data" / "models").exists():
-            (self.place / "data" / "models").symlink_to(self.models.resolve())
+        link_models(self.models, self.place / "data")
         started = time.monotonic()
         with (self.place / "said.jsonl").open("w") as said:
             command = ["ingest", "corpus", "--json"]

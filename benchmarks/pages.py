@@ -30,7 +30,7 @@ from app.knowledge_base import KnowledgeBase
 from app.people.database import People
 from app.security import SESSION_COOKIE
 from benchmarks.crowded_house import Crowd, HashedServices, fill_evaluations, fill_people, fill_store
-from benchmarks.serving import begin_session, served
+from benchmarks.serving import STREAM_ENDED, begin_session, served
 from core.settings import load_settings
 
 TARGET_SECONDS = 1.0
@@ -39,8 +39,6 @@ SETTINGS = ("generator.backend=none", "reader.model=none", "answer.refuse_below=
 _RUNS, _CASES = 40, 200
 _CHAT_READY = "#transcript .welcome, #transcript .turn .foot"
 _LIST_READY = ".history-list [data-go]"
-# Gradio ends a page's stream of events when its first ones have, and may lose one that comes in that moment.
-_SETTLED = "() => performance.getEntriesByType('resource').some((entry) => entry.name.includes('/queue/data'))"
 _BYTES = """() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
   .reduce((sum, entry) => sum + entry.transferSize, 0)"""
 
@@ -186,7 +184,7 @@ def _open(context: BrowserContext, address: str, look: Look) -> tuple[float, int
     for selector in look.ready:
         page.locator(selector).first.wait_for()
     if look.then is not None:
-        page.wait_for_function(_SETTLED)
+        page.wait_for_function(STREAM_ENDED)
         started = time.perf_counter()
         look.then(page)
     seconds = time.perf_counter() - started

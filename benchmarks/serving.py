@@ -1,4 +1,4 @@
-"""The web app on a free port of this machine, and people who use it as its pages do, for benchmarks."""
+"""The web app on a free port of this machine, and people who use it as its pages do, for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from threading import Thread
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
@@ -24,6 +25,9 @@ from core.records import Language
 from core.settings import ServeSettings
 
 PATIENCE_SECONDS = 300.0
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+# Gradio ends a page's stream of events when its first ones have, and may lose one that comes in that moment.
+STREAM_ENDED = "() => performance.getEntriesByType('resource').some(e => e.name.includes('/queue/data'))"
 # The server closes what was idle for five seconds; a browser asks again then, and a client of ours would not.
 _IDLE_SECONDS = 2.0
 
@@ -31,8 +35,14 @@ _IDLE_SECONDS = 2.0
 @contextmanager
 def served(kb: KnowledgeBase, people: People) -> Iterator[str]:
     """Serve the web app meanwhile, and give its address."""
+    with running(create_app(kb, people, host="127.0.0.1")) as address:
+        yield address
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """Serve an app meanwhile, on a free port of this machine, and give its address."""
     with listen("127.0.0.1", 0) as listening:
-        app = create_app(kb, people, host="127.0.0.1")
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -121,9 +131,10 @@ class Client:
         return Sent(200, "\n".join(self.lines(session)))
 
 
-def link_models(data: Path, place: Path) -> None:
-    """Let a new data directory use the models of another."""
-    (place / "models").symlink_to((data / "models").resolve())
+def link_models(models: Path, place: Path) -> None:
+    """Let a data directory that has no models use those of another."""
+    if not (place / "models").exists():
+        (place / "models").symlink_to(models.resolve())
 
 
 def attribute(html: str, name: str) -> list[str]:

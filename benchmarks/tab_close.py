@@ -33,12 +33,18 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playw
 
 from app.cases import read_cases
 from app.knowledge_base import KnowledgeBase
-from app.people.accounts import Accounts
 from app.people.database import People
-from app.people.sessions import Sessions
 from app.security import SESSION_COOKIE
 from app.server import serve
 from app.services import Services
+from benchmarks.serving import (
+    CHROMIUM_ARGUMENTS,
+    PATIENCE_SECONDS,
+    STREAM_ENDED,
+    add_person,
+    begin_session,
+    link_models,
+)
 from core.records import Event, Message, Retrieved, SearchFilter, Token
 from core.settings import load_settings
 
@@ -53,9 +59,6 @@ GENERATOR_WRITES = (
     "generator.max_tokens=256",
 )
 TARGET_SECONDS = 1.0
-STREAM_ENDED = "() => performance.getEntriesByType('resource').some(e => e.name.includes('/queue/data'))"
-PATIENCE_SECONDS = 300.0
-CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 Way = Literal["tab closed", "led elsewhere", "crashed", "window closed"]
 WAYS: tuple[Way, ...] = ("tab closed", "led elsewhere", "crashed", "window closed")
@@ -111,7 +114,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "data"
         data.mkdir()
-        (data / "models").symlink_to((options.data / "models").resolve())
+        link_models(options.data / "models", data)
         with KnowledgeBase.open(settings=load_settings(data_dir=data, overrides=overrides).settings) as kb:
             kb.ingest(SAMPLE)
         with server(data, options.set) as (port, told), sync_playwright() as playwright:
@@ -156,9 +159,8 @@ def server(data: Path, changes: Sequence[str]) -> Iterator[tuple[int, Queue[dict
 
 def _token(data: Path) -> str:
     with People.open(data) as people:
-        settings = load_settings(data_dir=data).settings.serve
-        person = Accounts(people).add("Benchmark", "a long enough password", role="admin")
-        return Sessions(people, settings).create(person.id)
+        person = add_person(people, "Benchmark", "admin")
+        return begin_session(people, person, load_settings(data_dir=data).settings.serve)
 
 
 class Rounds:

@@ -54,6 +54,10 @@ def _addresses(client: Client, *addresses: str, method: str = "GET", **sent: Any
     return "\n".join(each.text for each in answered), OPENED if is_open else REFUSED
 
 
+def _together(*tried: tuple[str, str]) -> tuple[str, str]:
+    return "".join(text for text, _ in tried), OPENED if any(how == OPENED for _, how in tried) else REFUSED
+
+
 def collection_asked(client: Client, prey: Prey) -> tuple[str, str]:
     """Ask in another's collection alone."""
     sent = client.send("ask", "What is the code? 代码是什么？", [prey.collection], None, session=_session())
@@ -100,8 +104,7 @@ def attachment_touched(client: Client, prey: Prey) -> tuple[str, str]:
     listed = _addresses(client, place.rpartition("/")[0])
     put = _addresses(client, f"{place}/content", method="PUT", content=b"mine")
     removed = _addresses(client, place, method="DELETE")
-    tried = (listed, put, removed)
-    return "".join(text for text, _ in tried), OPENED if any(how == OPENED for _, how in tried) else REFUSED
+    return _together(listed, put, removed)
 
 
 def passage_read(client: Client, prey: Prey) -> tuple[str, str]:
@@ -151,8 +154,7 @@ def conversation_changed(client: Client, prey: Prey) -> tuple[str, str]:
         client, f"{place}/attachments", method="POST", json={"files": [{"name": "mine.txt", "size": 4}]}
     )
     deleted = _addresses(client, place, method="DELETE")
-    tried = (named, attached, deleted)
-    return "".join(text for text, _ in tried), OPENED if any(how == OPENED for _, how in tried) else REFUSED
+    return _together(named, attached, deleted)
 
 
 def rating_given(client: Client, prey: Prey) -> tuple[str, str]:
@@ -161,8 +163,7 @@ def rating_given(client: Client, prey: Prey) -> tuple[str, str]:
     looked = _addresses(client, f"{place}?form=true")
     given = _addresses(client, place, method="PUT", json={"verdict": "up"})
     taken = _addresses(client, place, method="DELETE")
-    tried = (looked, given, taken)
-    return "".join(text for text, _ in tried), OPENED if any(how == OPENED for _, how in tried) else REFUSED
+    return _together(looked, given, taken)
 
 
 def administration_entered(client: Client, prey: Prey) -> tuple[str, str]:

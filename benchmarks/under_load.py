@@ -74,7 +74,7 @@ def main() -> int:
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="one setting; may be repeated")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
-        link_models(options.data, Path(place))
+        link_models(options.data / "models", Path(place))
         settings = load_settings(data_dir=place, overrides=options.set).settings
         kb = stack.enter_context(KnowledgeBase.open(settings=settings))
         people = stack.enter_context(People.open(Path(place)))

@@ -15,6 +15,7 @@ from app.knowledge_base import KnowledgeBase
 from benchmarks.answer_sets import AnswerSet
 from core.json_lines import json_lines
 from llm.training.readers import read_file
+from llm.training.readers.written import fits
 from llm.training.records import Record
 
 FOLDER = Path("llm/training/written")
@@ -46,7 +47,7 @@ def _ingest(knowledge_base: KnowledgeBase, work: Path) -> None:
     files.mkdir(exist_ok=True)
     for path in sorted(FOLDER.glob("*.jsonl")):
         for _, document in json_lines(path):
-            if "passages" not in document:  # questions over paragraphs that stand elsewhere
+            if not fits(document):  # questions over paragraphs that stand elsewhere
                 break
             text = "\n".join(_lines(document))
             place = files / _name(document)

@@ -49,7 +49,7 @@ class CitadelError(Exception):
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.remedy)
+        return _rebuild, (type(self), self.what, self.where, self.remedy), vars(self)
 
     def __str__(self) -> str:
         said = f"{printable(self.where)}: {self.what}" if self.where else self.what
@@ -163,9 +163,6 @@ class Throttled(UsageError):
         super().__init__(what, where=where, remedy=remedy)
         self.retry_after_seconds = retry_after_seconds
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (*super().__reduce__(), {"retry_after_seconds": self.retry_after_seconds})
-
 
 class TooManyWaiting(Throttled):
     """The person has as many questions in line as one may have."""
@@ -275,9 +272,6 @@ class QuotaReached(UsageError):
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.used_mb, self.quota_mb = used_mb, quota_mb
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (*super().__reduce__(), {"used_mb": self.used_mb, "quota_mb": self.quota_mb})
 
 
 class AlreadyRunning(UsageError):

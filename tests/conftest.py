@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from app.people.database import People
     from tests.small_people import Clock
 
@@ -94,3 +96,12 @@ def chromium_path() -> str | None:
     """The system's Chromium; None lets Playwright take its own."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str | None) -> Iterator[Browser]:
+    """A Chromium without a window."""
+    from tests.small_browser import chromium
+
+    with chromium(chromium_path) as launched:
+        yield launched

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import uvicorn
-from fastapi import FastAPI
 
 from app.admission import Admission
 from app.case_files import parse_cases
@@ -25,12 +21,12 @@ from app.people.invitations import Invitations, invitation_path
 from app.people.own_knowledge_base import OwnKnowledgeBase
 from app.people.records import Person
 from app.people.sessions import Sessions
-from app.server import create_app, listen
 from app.trial_answers import side_of
 from app.trial_rating import TrialRating
 from app.trials import SIDES, Trials
 from app.web.quality.rooms import Rooms
 from app.web.visitors import Visitors
+from benchmarks.serving import served
 from core.settings import ServeSettings
 from tests.small_app import SmallServices, small_settings
 from tests.small_people import Clock, add, answer
@@ -91,7 +87,7 @@ def furnished_house(data_dir: Path, files: Path) -> Iterator[House]:
         conversation = _talk(kb, people, root)
         _rate(people, ann)
         ended, opened = _judge(kb, people, root, data_dir)
-        with served(create_app(kb, people, host="127.0.0.1")) as address:
+        with served(kb, people) as address:
             yield House(
                 address=address,
                 kb=kb,
@@ -105,20 +101,6 @@ def furnished_house(data_dir: Path, files: Path) -> Iterator[House]:
                 open_trial=opened,
                 **_links(people, root, bob),
             )
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """Serve an app on a free port of this machine, and give its address."""
-    with listen("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def _links(people: People, root: Person, bob: Person) -> dict[str, str]:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
+from typing import Self
 
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from app.admission import Admission
+from app.attachments_api import attachments_router
 from app.conversations import Conversations
 from app.conversations_api import conversations_router
 from app.keeping import HistoryKeeper
@@ -22,6 +24,8 @@ from app.people.records import Person
 from app.security import Guard, error_json
 from app.sources_api import sources_router
 from app.turns import TurnState
+from app.uploads import Uploads
+from app.web.account import account_router
 from app.web.visitors import Visitors
 from core.errors import CitadelError
 from core.records import Answer, Event, Finished, Message, Retrieved, SearchFilter, Token
@@ -84,16 +88,29 @@ class Chat:
         wait_until_kept(self.people, person, last.id)
         return conversation.id, last
 
-    def restarted(self) -> Chat:
+    def restarted(self) -> Self:
         """Return the chat as another server finds it: nothing in memory."""
-        return _chat(self.kb, self.people, self.ann, self.bob)
+        return self.over(self.kb, self.people, self.ann, self.bob)
+
+    @classmethod
+    def over(cls, kb: KnowledgeBase, people: People, ann: Person, bob: Person) -> Self:
+        """Return the chat of a server that has just begun."""
+        app, visitors = FastAPI(), Visitors(kb, people)
+        conversations = Conversations(admission=Admission(at_once=4), keeper=HistoryKeeper(people))
+        app.add_exception_handler(CitadelError, _explained)  # type: ignore[arg-type]
+        app.include_router(sources_router(visitors, conversations))
+        app.include_router(conversations_router(visitors, conversations))
+        app.include_router(attachments_router(visitors, conversations))
+        app.include_router(account_router(visitors, Uploads(kb.settings.data_dir, max_mb=1)))
+        app.add_middleware(Guard, host="127.0.0.1", visitors=visitors)
+        return cls(app, kb, people, visitors, conversations, ann, bob)
 
 
 @contextmanager
 def small_chat(data_dir: Path) -> Iterator[Chat]:
     """Give a chat over a knowledge base that is empty at first."""
     with small_house(data_dir) as (kb, people):
-        yield _chat(kb, people, add(people, "Ann", "admin"), add(people, "Bob"))
+        yield Chat.over(kb, people, add(people, "Ann", "admin"), add(people, "Bob"))
 
 
 def wait_until_kept(people: People, person: Person, turn_id: str) -> None:
@@ -111,13 +128,3 @@ def wait_until_kept(people: People, person: Person, turn_id: str) -> None:
 async def _explained(_: Request, error: Exception) -> object:
     assert isinstance(error, CitadelError)
     return error_json(error)
-
-
-def _chat(kb: KnowledgeBase, people: People, ann: Person, bob: Person) -> Chat:
-    app, visitors = FastAPI(), Visitors(kb, people)
-    conversations = Conversations(admission=Admission(at_once=4), keeper=HistoryKeeper(people))
-    app.add_exception_handler(CitadelError, _explained)  # type: ignore[arg-type]
-    app.include_router(sources_router(visitors, conversations))
-    app.include_router(conversations_router(visitors, conversations))
-    app.add_middleware(Guard, host="127.0.0.1", visitors=visitors)
-    return Chat(app, kb, people, visitors, conversations, ann, bob)

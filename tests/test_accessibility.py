@@ -9,20 +9,18 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from app.people.records import Person
-from app.security import SESSION_COOKIE
-from app.server import create_app
 from app.web.administration.routes import DESKS
 from tests.furnished_house import COLLECTION, House, furnished_house, served
 from tests.small_app import small_house
+from tests.small_browser import sign_in
 
 # A real browser on a machine that does other things now and then misses an event; a fault of ours fails every time.
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 PATIENCE_MS = 30_000
-CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WIDE, NARROW = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 GRAVE = ("critical", "serious", "moderate")
 # With another theme nothing but colours changes, so nothing else is looked at again.
@@ -96,14 +94,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium_path: str | None) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
 def pages(browser: Browser, house: House) -> Iterator[dict[str, Page]]:
     """A page for each person, and one in which nobody is signed in."""
     persons: dict[str, Person | None] = {"root": house.root, "ann": house.ann, "bob": house.bob, "": None}
@@ -118,7 +108,7 @@ def _context(browser: Browser, house: House, person: Person | None) -> BrowserCo
     context.set_default_timeout(PATIENCE_MS)
     if person:
         token = house.token(person)
-        context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": house.address, "sameSite": "Strict"}])
+        sign_in(context, token, house.address)
     return context
 
 
@@ -280,7 +270,7 @@ def test_every_page_of_administration_is_among_those_that_are_looked_at() -> Non
 
 def test_axe_finds_nothing_at_the_first_start(browser: Browser, tmp_path: Path) -> None:
     """The page that makes the administrator, as it is seen from this machine and from another."""
-    with small_house(tmp_path) as (kb, people), served(create_app(kb, people, host="127.0.0.1")) as address:
+    with small_house(tmp_path) as (kb, people), served(kb, people) as address:
         context = browser.new_context(viewport=WIDE, color_scheme="light")
         page = context.new_page()
         page.goto(address)

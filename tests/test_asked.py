@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from core.errors import MalformedInput, MissingPath
-from llm.training.asked import n_letters, opening, read_asked
+from llm.training.asked import opening, read_asked
 from llm.training.records import Passage, Record
 
 DAM = "The dam at Orrin was begun in 1911. It broke in 1923, was mended in 1924, and broke again."
 FERRY = "渡轮每天两班，上午九点和下午四点。冬天停航。"
 SHIPPED = Path(__file__).resolve().parent.parent / "llm" / "training" / "written" / "asked.jsonl"
+
+
+def n_letters(text: str) -> int:
+    return sum(c.isalnum() for c in text)
 
 
 def held(text: str, document: str = "Dams") -> Record:
@@ -86,7 +90,7 @@ def test_a_paragraph_that_no_file_holds_is_counted(tmp_path: Path) -> None:
 )
 def test_what_is_malformed_is_named_by_line_and_harms_nothing_else(tmp_path: Path, bad: dict[str, Any] | str) -> None:
     path = written(tmp_path, bad, line(DAM, {"question": "when did the dam burst", "answer": "1923"}))
-    with pytest.raises(MalformedInput, match="line 1"):
+    with pytest.raises(MalformedInput, match=r"asked\.jsonl:1"):
         read_asked(path, [held(DAM)])
     records, _, wrong = read_asked(path, [held(DAM)], on_error="collect")
     assert (len(records), len(wrong)) == (1, 1)

@@ -8,41 +8,28 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfWriter
 
-from app.admission import Admission
-from app.attachments_api import attachments_router
 from app.catalogue import Catalogue
-from app.conversations import Conversations
-from app.conversations_api import conversations_router
-from app.keeping import HistoryKeeper
 from app.knowledge_base import KnowledgeBase
 from app.people.attached import MAX_ATTACHMENTS, Attached, free_name
-from app.people.database import People
 from app.people.export import everything_about
 from app.people.history import History
 from app.people.own_knowledge_base import OwnKnowledgeBase
 from app.people.quota import Quota
 from app.people.records import Person, Role
 from app.people.sessions import Sessions
-from app.security import SESSION_COOKIE, Guard, error_json
-from app.server import create_app, listen
-from app.sources_api import sources_router
+from app.security import SESSION_COOKIE
 from app.texts import explain
 from app.uploads import Uploads, attached_collection
-from app.web.account import account_router
-from app.web.visitors import Visitors
+from benchmarks.serving import STREAM_ENDED, served
 from core.errors import (
     CitadelError,
     NotAllowed,
@@ -56,7 +43,9 @@ from core.errors import (
 )
 from core.records import SearchFilter
 from core.settings import ServeSettings
-from tests.small_app import signed_in, small_house
+from tests.small_app import small_house
+from tests.small_browser import sign_in
+from tests.small_chat import Chat
 from tests.small_people import add
 
 PATIENCE_SECONDS = 60
@@ -64,27 +53,12 @@ RENT = "The yearly rent is 84,000 EUR, and CANARY-rent is the code of the safe."
 QUESTION = "How high is the yearly rent?"
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(Chat):
     """A server without pages: Ann only reads, Bob administers, and neither has a collection."""
-
-    app: FastAPI
-    kb: KnowledgeBase
-    people: People
-    visitors: Visitors
-    conversations: Conversations
-    ann: Person
-    bob: Person
 
     @property
     def data(self) -> Path:
         return self.kb.settings.data_dir
-
-    def at(self, person: Person) -> TestClient:
-        return signed_in(self.app, self.people, person)
-
-    def own(self, person: Person) -> OwnKnowledgeBase:
-        return self.visitors.own(person.id)
 
     def begun(self, person: Person) -> str:
         """Return a conversation that is kept."""
@@ -120,7 +94,7 @@ class Desk:
 
     def restarted(self) -> Desk:
         self.visitors.attachments.close()
-        return _desk(self.kb, self.people, self.ann, self.bob)
+        return super().restarted()
 
     def left(self) -> tuple[list[str], list[Path]]:
         """Return the hidden collections and the files that there are."""
@@ -131,26 +105,9 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with small_house(tmp_path) as (kb, people):
-        made = _desk(kb, people, add(people, "Ann", "reader"), add(people, "Bob", "admin"))
+        made = Desk.over(kb, people, add(people, "Ann", "reader"), add(people, "Bob", "admin"))
         yield made
         made.visitors.attachments.close()
-
-
-def _desk(kb: KnowledgeBase, people: People, ann: Person, bob: Person) -> Desk:
-    app, visitors = FastAPI(), Visitors(kb, people)
-    conversations = Conversations(admission=Admission(at_once=4), keeper=HistoryKeeper(people))
-    app.add_exception_handler(CitadelError, _explained)  # type: ignore[arg-type]
-    app.include_router(sources_router(visitors, conversations))
-    app.include_router(conversations_router(visitors, conversations))
-    app.include_router(attachments_router(visitors, conversations))
-    app.include_router(account_router(visitors, Uploads(kb.settings.data_dir, max_mb=1)))
-    app.add_middleware(Guard, host="127.0.0.1", visitors=visitors)
-    return Desk(app, kb, people, visitors, conversations, ann, bob)
-
-
-async def _explained(_: Request, error: Exception) -> object:
-    assert isinstance(error, CitadelError)
-    return error_json(error)
 
 
 def place(conversation: str, attachment: str = "") -> str:
@@ -621,7 +578,7 @@ def tight(tmp_path: Path) -> Iterator[Desk]:
     """A server where each may keep one mebibyte."""
     settings = ServeSettings(upload_quota_mb=1)  # type: ignore[call-arg]
     with small_house(tmp_path, serve=settings) as (kb, people):
-        made = _desk(kb, people, add(people, "Ann", "editor"), add(people, "Bob", "admin"))
+        made = Desk.over(kb, people, add(people, "Ann", "editor"), add(people, "Bob", "admin"))
         yield made
         made.visitors.attachments.close()
 
@@ -686,23 +643,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[
     data = tmp_path_factory.mktemp("data")
     roles: dict[str, Role] = {"root": "admin", "rea": "reader"}
     settings = ServeSettings(upload_quota_mb=1)  # type: ignore[call-arg]
-    with small_house(data, serve=settings) as (kb, people), _served(kb, people) as address:
+    with small_house(data, serve=settings) as (kb, people), served(kb, people) as address:
         persons = {name: add(people, name, role) for name, role in roles.items()}
         yield address, {name: Sessions(people, settings).create(person.id) for name, person in persons.items()}, kb
-
-
-@contextmanager
-def _served(kb: KnowledgeBase, people: People) -> Iterator[str]:
-    with listen("127.0.0.1", 0) as listening:
-        app = create_app(kb, people, host="127.0.0.1")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def test_documents_over_the_quota_are_refused_by_the_page_in_its_language(
@@ -721,24 +664,20 @@ def test_documents_over_the_quota_are_refused_by_the_page_in_its_language(
 
 
 @pytest.fixture
-def page(house: tuple[str, dict[str, str], KnowledgeBase], chromium_path: str | None) -> Iterator[Page]:
+def page(house: tuple[str, dict[str, str], KnowledgeBase], browser: Browser) -> Iterator[Page]:
     """A browser in which somebody who only reads is signed in; it must say no error."""
     address, tokens, _ = house
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-        context.set_default_timeout(PATIENCE_SECONDS * 1000)
-        context.add_cookies([{"name": SESSION_COOKIE, "value": tokens["rea"], "url": address, "sameSite": "Strict"}])
-        opened, errors = context.new_page(), []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.goto(address)
-        expect(opened.locator(".welcome")).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
-        opened.wait_for_function(
-            "() => performance.getEntriesByType('resource').some(e => e.name.includes('/queue/data'))"
-        )
-        yield opened
-        browser.close()
-        assert errors == []
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    sign_in(context, tokens["rea"], address)
+    opened, errors = context.new_page(), []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.goto(address)
+    expect(opened.locator(".welcome")).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
+    opened.wait_for_function(STREAM_ENDED)
+    yield opened
+    context.close()
+    assert errors == []
 
 
 @pytest.mark.browser

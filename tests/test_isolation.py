@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount
@@ -25,9 +23,10 @@ from app.people.own_knowledge_base import OwnKnowledgeBase
 from app.people.records import Person, Role
 from app.people.sessions import Sessions
 from app.security import SESSION_COOKIE
-from app.server import create_app, listen
+from app.server import create_app
 from app.uploads import Uploads
 from app.web.gradio_doors import Claims, EventPace, GradioDoors, door_of
+from benchmarks.serving import running
 from core.interfaces import Ingestible
 from core.settings import ServeSettings
 from tests.small_app import small_house
@@ -99,21 +98,14 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     data = tmp_path_factory.mktemp("data")
-    with small_house(data) as (kb, people), listen("127.0.0.1", 0) as listening:
+    with small_house(data) as (kb, people):
         open_writer(data).close()
         app = create_app(kb, people, host="127.0.0.1")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with running(app) as address:
             roles: dict[str, Role] = {"root": "admin", "ann": "editor", "bob": "editor", "rea": "reader"}
             persons = {name: add(people, name, role) for name, role in roles.items()}
             visitors = {name: _visitor(kb, people, person, address, data) for name, person in persons.items()}
             yield House(app=app, address=address, kb=kb, **visitors)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def _visitor(kb: KnowledgeBase, people: People, person: Person, address: str, data: Path) -> Visitor:

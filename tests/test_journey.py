@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import base64
 import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
 from app.people.records import Person
-from app.server import create_app, listen
+from app.server import create_app
 from app.texts import say
 from app.web.visitors import Visitors
+from benchmarks.serving import running
 from core.records import Language
 from core.settings import load_settings
+from tests.small_browser import MARKED, chromium
 from tests.small_people import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
@@ -52,18 +52,6 @@ DROP = """([selector, files]) => {
   const zone = document.querySelector(selector);
   for (const kind of ['dragenter', 'dragover', 'drop'])
     zone.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
-}"""
-# How much of the page's picture is marker: a passage, neither nothing nor everything.
-MARKED = """() => {
-  const picture = document.querySelector('#source-pane img');
-  const canvas = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight);
-  const context = canvas.getContext('2d');
-  context.drawImage(picture, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-  let yellow = 0;
-  for (let i = 0; i < pixels.length; i += 4)
-    if (pixels[i] > 240 && pixels[i + 1] > 200 && pixels[i + 2] < 120) yellow++;
-  return yellow / (canvas.width * canvas.height);
 }"""
 # Where the marker is on the screen, as [top, bottom] of what is marked and of the pane that shows it.
 IN_VIEW = """() => {
@@ -137,29 +125,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterat
     data = tmp_path_factory.mktemp("data")
     (data / "models").symlink_to(models_dir)
     settings = load_settings(data_dir=data).settings
-    with (
-        KnowledgeBase.open(settings=settings) as kb,
-        People.open(data) as people,
-        listen("127.0.0.1", 0) as listening,
-    ):
+    with KnowledgeBase.open(settings=settings) as kb, People.open(data) as people:
         app = create_app(kb, people, host="127.0.0.1")
-        served = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
-        thread.start()
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        yield Server(address=address, people=people, visitors=app.state.visitors)
-        served.should_exit = True
-        thread.join()
+        with running(app) as address:
+            yield Server(address=address, people=people, visitors=app.state.visitors)
 
 
 @pytest.fixture(scope="module")
 def browser(chromium_path: str | None) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+    with chromium(chromium_path) as launched:
         expect.set_options(timeout=PATIENCE_MS)
         yield launched
         expect.set_options(timeout=5_000)  # Playwright's own
-        launched.close()
 
 
 @pytest.fixture

@@ -16,18 +16,19 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from app.knowledge_base import DEFAULT_COLLECTION, KnowledgeBase
 from app.people.database import People
 from app.people.history import History
 from app.people.records import KeptTurn, Person
 from app.people.sessions import Sessions
-from app.security import SESSION_COOKIE
 from app.server import listen
+from benchmarks.serving import STREAM_ENDED
 from core.interfaces import StoredSource
 from core.settings import ServeSettings
 from tests.small_app import SmallServices, small_settings
+from tests.small_browser import sign_in
 from tests.small_header import go_to
 from tests.small_people import add
 from tests.small_server import WORDS
@@ -36,8 +37,6 @@ from tests.small_store import ingestible, open_writer
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-STREAM_ENDED = "() => performance.getEntriesByType('resource').some(e => e.name.includes('/queue/data'))"
 PATIENCE_SECONDS = 240.0
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 N_FILES = 250
@@ -113,19 +112,11 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str | None) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
-        yield launched
-        launched.close()
-
-
 def open_page(browser: Browser, server: Server, person: Person) -> Page:
     with People.open(server.data) as people:
         token = Sessions(people, ServeSettings()).create(person.id)
     context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
-    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": server.address, "sameSite": "Strict"}])
+    sign_in(context, token, server.address)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(server.address)

@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, TimeoutError, expect
 
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
 from app.people.history import History
 from app.people.sessions import Sessions
 from app.security import SESSION_COOKIE
-from app.server import create_app, listen
+from benchmarks.serving import STREAM_ENDED, served
 from core.records import Event, Message, SearchFilter, Token
 from core.settings import ServeSettings
 from tests.small_app import SmallServices, small_settings
+from tests.small_browser import MARKED, sign_in
 from tests.small_header import go_to
 from tests.small_people import add
 
@@ -35,13 +35,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 QUESTION = "How many days of paid annual leave do full-time employees have?"
 QUOTE = "Full-time employees have 27 days of paid annual leave in a calendar year"
-STREAM_ENDED = "() => performance.getEntriesByType('resource').some(e => e.name.includes('/queue/data'))"
 # What Gradio's own script says of its open connection when a page is left.
 LEAVING = re.compile("AbortError: signal is aborted|Connection errored out")
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-    "--disable-sync",
-]  # fmt: skip
 
 
 class PacedKnowledgeBase(KnowledgeBase):
@@ -103,22 +98,8 @@ def client(address: str, token: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def address(kb: KnowledgeBase, people: People) -> Iterator[str]:
-    with listen("127.0.0.1", 0) as listening:
-        app = create_app(kb, people, host="127.0.0.1")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str | None) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
-        yield launched
-        launched.close()
+    with served(kb, people) as found:
+        yield found
 
 
 @pytest.fixture
@@ -128,7 +109,7 @@ def page(browser: Browser, address: str, token: str) -> Iterator[Page]:
     At the end it must have said no error and asked no other server.
     """
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+    sign_in(context, token, address)
     opened, errors, elsewhere = context.new_page(), [], []
 
     def on_console(message: ConsoleMessage) -> None:
@@ -196,20 +177,7 @@ def test_a_question_is_answered_with_a_quote_whose_page_opens_with_the_passage_m
     expect(page.locator(".pane-head h2")).to_contain_text("Staff Handbook 2025")
     expect(page.locator(".pane-quote")).to_contain_text(QUOTE)
     page.wait_for_function("() => document.querySelector('#source-pane img').naturalWidth > 900")
-    marked = page.evaluate(
-        """async () => {
-          const picture = document.querySelector('#source-pane img');
-          const canvas = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight);
-          const context = canvas.getContext('2d');
-          context.drawImage(picture, 0, 0);
-          const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-          let yellow = 0;
-          for (let i = 0; i < pixels.length; i += 4)
-            if (pixels[i] > 240 && pixels[i + 1] > 200 && pixels[i + 2] < 120) yellow++;
-          return yellow / (canvas.width * canvas.height);
-        }"""
-    )
-    assert 0.001 < marked < 0.2
+    assert 0.001 < page.evaluate(MARKED) < 0.2
 
 
 def test_an_answer_is_seen_as_it_is_written_and_can_be_stopped(page: Page, kb: PacedKnowledgeBase) -> None:
@@ -269,7 +237,7 @@ def test_a_server_that_went_away_is_said_and_the_page_loads_anew_with_what_was_t
     browser: Browser, address: str, token: str
 ) -> None:
     context = browser.new_context(locale="zh-CN")
-    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+    sign_in(context, token, address)
     page = context.new_page()
     page.goto(address)
     expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
@@ -485,7 +453,7 @@ def test_the_panel_stays_folded_and_nothing_moves_while_an_answer_is_written(
 
 def test_on_a_phone_the_panel_is_a_drawer(browser: Browser, address: str, token: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844}, locale="en-GB")
-    page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+    sign_in(page.context, token, address)
     page.goto(address)
     expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
     ask(page, QUESTION)
@@ -584,7 +552,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     browser: Browser, address: str, token: str, theme: str
 ) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme, locale="zh-CN")
-    page.context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+    sign_in(page.context, token, address)
     page.goto(address)
     expect(page.locator(".welcome")).to_be_visible(timeout=30_000)
     ask(page, QUESTION)

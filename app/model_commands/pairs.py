@@ -23,22 +23,13 @@ _N_RIVALS = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    from app.model_commands.prepare import add_asked
+    from app.model_commands.prepare import add_reading
 
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="training data, of any format that is read")
-    add_asked(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="train.jsonl and held_out.jsonl go here")
-    parser.add_argument("--take", metavar="FORMAT=N", action="append", default=[], help="at most N records of a format")
-    parser.add_argument("--languages", nargs="+", choices=("en", "zh"), default=("en", "zh"))
-    parser.add_argument(
-        "--held-out", type=Path, nargs="+", metavar="PATH", default=[], help="files and folders never to train on"
-    )
+    add_reading(parser)
     parser.add_argument("--validation", type=float, default=0.03, metavar="SHARE", help="of documents (default: 0.03)")
     parser.add_argument("--passes", type=int, default=2, help="windows of each question (default: 2)")
-    parser.add_argument("--hits", type=Path, nargs="+", default=[], metavar="FILE", help="search results to use again")
-    parser.add_argument("--retriever", choices=("fused", "bm25"), default="fused", help="bm25: no embedder is run")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--on-error", choices=("stop", "collect"), default="stop", help="what a malformed record does")
 
 
 def run(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:

@@ -28,23 +28,14 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``prepare`` takes."""
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="training data, of any format that is read")
-    add_asked(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the results go (default: DATA/training)")
-    parser.add_argument("--take", metavar="FORMAT=N", action="append", default=[], help="at most N records of a format")
+    add_reading(parser)
     parser.add_argument(
         "--from-corpus", action="store_true", help="make questions about the documents of the knowledge base too"
     )
     parser.add_argument("--collection", metavar="NAME", help="of --from-corpus (default: all)")
     parser.add_argument("--tables", type=int, default=0, metavar="N", help="made-up tables of each language to add")
-    parser.add_argument("--languages", nargs="+", choices=("en", "zh"), default=("en", "zh"))
-    parser.add_argument(
-        "--held-out", type=Path, nargs="+", metavar="PATH", default=[], help="files and folders never to train on"
-    )
     parser.add_argument("--validation", type=float, default=0.05, metavar="SHARE", help="of documents (default: 0.05)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--on-error", choices=("stop", "collect"), default="stop", help="what a malformed record does (default: stop)"
-    )
     parser.add_argument(
         "--style", choices=("sentence", "span"), default="sentence", help="how answers are written (default: sentence)"
     )
@@ -54,19 +45,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refusals", type=float, default=0.25, metavar="SHARE", help="of examples (default: 0.25)")
     parser.add_argument("--injected", type=float, default=0.06, metavar="SHARE", help="of examples (default: 0.06)")
     parser.add_argument("--conflicts", type=float, default=0.02, metavar="SHARE", help="of examples (default: 0.02)")
-    parser.add_argument(
-        "--retriever", choices=("fused", "bm25"), default="fused", help="bm25: no embedder is run (default: fused)"
-    )
-    parser.add_argument("--hits", type=Path, nargs="+", default=[], metavar="FILE", help="search results to use again")
     parser.add_argument("--records-only", action="store_true", help="write records and no examples")
     parser.add_argument("--check", type=Path, metavar="FILE", help="check a training file against --held-out, then end")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
-def add_asked(parser: argparse.ArgumentParser) -> None:
-    """Add the option for more questions over the files' paragraphs."""
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add what every verb takes that reads training files and searches for rivals of what they hold."""
     parser.add_argument(
         "--asked", type=Path, nargs="+", metavar="FILE", default=[], help="more questions over the files' paragraphs"
+    )
+    parser.add_argument("--take", metavar="FORMAT=N", action="append", default=[], help="at most N records of a format")
+    parser.add_argument("--languages", nargs="+", choices=("en", "zh"), default=("en", "zh"))
+    parser.add_argument(
+        "--held-out", type=Path, nargs="+", metavar="PATH", default=[], help="files and folders never to train on"
+    )
+    parser.add_argument(
+        "--retriever", choices=("fused", "bm25"), default="fused", help="bm25: no embedder is run (default: fused)"
+    )
+    parser.add_argument("--hits", type=Path, nargs="+", default=[], metavar="FILE", help="search results to use again")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--on-error", choices=("stop", "collect"), default="stop", help="what a malformed record does (default: stop)"
     )
 
 

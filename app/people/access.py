@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import apsw
 
+from app.people.conversation_rows import is_owned
 from app.people.database import People, all_rows
 from app.people.records import CollectionRights, Person, Right, Role
 from app.uploads import conversation_of
@@ -73,7 +74,8 @@ class Access:
         """
         with self.people.reading() as connection:
             if conversation := conversation_of(name):
-                return "read" if self._converses(connection, conversation) else None
+                mine = is_owned(connection, conversation, person=self.person_id)
+                return "read" if mine and self.role is not None else None
             written = next(self._written_down(connection, name), None)
             if written is not None:
                 return written.right
@@ -111,10 +113,6 @@ class Access:
         return UnknownCollection(
             "there is no such collection", where=name, remedy=f"The nearest is {near}" if near else ""
         )
-
-    def _converses(self, connection: apsw.Connection, conversation_id: str) -> bool:
-        query = "SELECT 1 FROM conversations WHERE id = ? AND person = ?"
-        return self.role is not None and connection.execute(query, (conversation_id, self.person_id)).get is not None
 
     def _written_down(self, connection: apsw.Connection, name: str | None = None) -> Iterator[CollectionRights]:
         """Yield what is written down and the person may read, of one name or of all."""

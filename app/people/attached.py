@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import apsw
 
-from app.people.conversation_rows import key_of, title_of
+from app.people.conversation_rows import begin_conversation, is_free, is_owned, title_of, unknown_conversation
 from app.people.database import People, all_rows, new_id, one_row
 from app.people.quota import Quota
 from app.uploads import safe_name
-from core.errors import TooManyAttachments, UnknownAttachment, UnknownConversation
+from core.errors import TooManyAttachments, UnknownAttachment
 from indexes.database import from_sql, to_sql
 
 AttachmentState = Literal["uploading", "reading", "ready", "failed"]
@@ -108,7 +108,7 @@ class Attached:
         """
         now, row_id = self._people.clock(), new_id()
         with self._people.writing() as connection:
-            if anew and one_row(connection, "SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)) is None:
+            if anew and is_free(connection, conversation_id):
                 self._begin(connection, conversation_id, title=title_of(name), now=now)
             self._require(connection, conversation_id)
             query = "SELECT name, place FROM attachments WHERE conversation = ?"
@@ -165,16 +165,11 @@ class Attached:
             )
 
     def _require(self, connection: apsw.Connection, conversation_id: str) -> None:
-        query = "SELECT 1 FROM conversations WHERE id = ? AND person = ?"
-        if one_row(connection, query, (conversation_id, self._person)) is None:
-            raise UnknownConversation("there is no such conversation", remedy="It may have been deleted")
+        if not is_owned(connection, conversation_id, person=self._person):
+            raise unknown_conversation()
 
     def _begin(self, connection: apsw.Connection, conversation_id: str, *, title: str, now: float) -> None:
-        connection.execute(
-            "INSERT INTO conversations (id, person, title, searched, scope, created, updated) "
-            "VALUES (?, ?, ?, ?, '[]', ?, ?)",
-            (conversation_id, self._person, to_sql(title), key_of(title), now, now),
-        )
+        begin_conversation(connection, conversation_id, person=self._person, title=title, now=now)
         connection.execute("INSERT INTO attaching (conversation, named_by_file) VALUES (?, 1)", (conversation_id,))
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import apsw
 
-from app.people.kept_answers import answer_from_plain
+from app.people.database import one_row
+from app.people.kept_answers import answer_from_plain, to_text
 from app.people.paging import mark, n_rows
 from app.people.records import RUNNING, Conversation, KeptTurn
+from core.errors import UnknownConversation
 from core.records import Message
 from core.text import search_key
-from indexes.database import from_sql
+from indexes.database import from_sql, to_sql
 from ingest.wire import error_from_json
 
 TITLE_CHARS = 80
@@ -29,6 +31,44 @@ LEFT JOIN answers AS a ON a.turn = t.id
 LEFT JOIN feedback AS f ON f.turn = t.id AND f.person = c.person
 WHERE c.person = :person
 """
+
+
+def unknown_conversation() -> UnknownConversation:
+    """Return the error of a conversation that is not there for whoever asks."""
+    return UnknownConversation("there is no such conversation", remedy="It may have been deleted")
+
+
+def is_free(connection: apsw.Connection, conversation_id: str) -> bool:
+    """Return whether nobody has a conversation of this id."""
+    return one_row(connection, "SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)) is None
+
+
+def is_owned(connection: apsw.Connection, conversation_id: str, *, person: str) -> bool:
+    """Return whether a person has a conversation of this id."""
+    query = "SELECT 1 FROM conversations WHERE id = ? AND person = ?"
+    return one_row(connection, query, (conversation_id, person)) is not None
+
+
+def begin_conversation(
+    connection: apsw.Connection,
+    conversation_id: str,
+    *,
+    person: str,
+    title: str,
+    now: float,
+    scope: tuple[str, ...] = (),
+) -> None:
+    """Write down a conversation of a person's that begins ``now``, in seconds since the epoch."""
+    connection.execute(
+        "INSERT INTO conversations (id, person, title, searched, scope, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (conversation_id, person, to_sql(title), key_of(title), to_text(scope), now, now),
+    )
+
+
+def give_title(connection: apsw.Connection, conversation_id: str, title: str) -> None:
+    """Call a conversation by a title, by which it is found too."""
+    values = (to_sql(title), key_of(title), conversation_id)
+    connection.execute("UPDATE conversations SET title = ?, searched = ? WHERE id = ?", values)
 
 
 def conversation_of(row: tuple[Any, ...]) -> Conversation:

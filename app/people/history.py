@@ -11,19 +11,23 @@ from app.people.conversation_rows import (
     CONVERSATION,
     NEWEST,
     TURN,
+    begin_conversation,
     conversation_of,
     forget_ratings,
+    give_title,
+    is_free,
     key_of,
     messages_of,
     next_mark,
     title_of,
     turn_of,
+    unknown_conversation,
 )
 from app.people.database import People, all_rows, new_id, one_row
 from app.people.kept_answers import answer_to_plain, to_text
 from app.people.paging import n_rows, read_mark
 from app.people.records import RUNNING, Conversation, KeptTurn, Page, Person, Stage
-from core.errors import CitadelError, UnknownConversation
+from core.errors import CitadelError
 from core.records import Answer, Message
 from indexes.database import to_sql
 from ingest.wire import error_to_json
@@ -77,7 +81,7 @@ class History:
         with self._people.reading() as connection:
             row = one_row(connection, f"{TURN} AND t.id = :id", {"person": self._person, "id": turn_id})
         if row is None:
-            raise _unknown()
+            raise unknown_conversation()
         return turn_of(row, runner=self._people.runner)
 
     def messages(self, conversation_id: str, *, before: str = "") -> tuple[Message, ...]:
@@ -114,16 +118,12 @@ class History:
         """
         now, turn_id = self._people.clock(), turn_id or new_id()
         with self._people.writing() as connection:
-            if conversation and not (anew and self._is_free(connection, conversation)):
+            if conversation and not (anew and is_free(connection, conversation)):
                 self._read(connection, conversation)
                 _name_after(connection, conversation, question)
             else:
                 conversation, title = conversation or new_id(), title_of(question)
-                connection.execute(
-                    "INSERT INTO conversations (id, person, title, searched, scope, created, updated) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (conversation, self._person, to_sql(title), key_of(title), to_text(scope), now, now),
-                )
+                begin_conversation(connection, conversation, person=self._person, title=title, now=now, scope=scope)
             connection.execute(
                 "INSERT INTO turns (id, conversation, place, question, text, searched, stage, runner, error, scope, "
                 "started) SELECT ?, ?, coalesce(max(place), 0) + 1, ?, '', ?, 'searching', ?, '', ?, ? FROM turns "
@@ -209,8 +209,7 @@ class History:
         with self._people.writing() as connection:
             kept = self._read(connection, conversation_id)
             if title:
-                values = (to_sql(title), key_of(title), kept.id)
-                connection.execute("UPDATE conversations SET title = ?, searched = ? WHERE id = ?", values)
+                give_title(connection, kept.id, title)
                 connection.execute("UPDATE attaching SET named_by_file = 0 WHERE conversation = ?", (kept.id,))
             return self._read(connection, conversation_id)
 
@@ -234,11 +233,8 @@ class History:
         query = f"{CONVERSATION} WHERE c.id = ? AND c.person = ?"
         row = one_row(connection, query, (conversation_id, self._person))
         if row is None:
-            raise _unknown()
+            raise unknown_conversation()
         return conversation_of(row)
-
-    def _is_free(self, connection: apsw.Connection, conversation_id: str) -> bool:
-        return one_row(connection, "SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)) is None
 
     def _note(self, connection: apsw.Connection, turn_id: str, *, stage: Stage, text: str = "") -> bool:
         """Change a turn that is running in this server; False when it is not, or not this person's."""
@@ -271,10 +267,4 @@ def _name_after(connection: apsw.Connection, conversation_id: str, question: str
     which = "conversation = ? AND named_by_file"
     connection.execute(f"UPDATE attaching SET named_by_file = 0 WHERE {which}", (conversation_id,))
     if connection.changes():
-        title = title_of(question)
-        values = (to_sql(title), key_of(title), conversation_id)
-        connection.execute("UPDATE conversations SET title = ?, searched = ? WHERE id = ?", values)
-
-
-def _unknown() -> UnknownConversation:
-    return UnknownConversation("there is no such conversation", remedy="It may have been deleted")
+        give_title(connection, conversation_id, title_of(question))

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from app.chain import nothing_to_search
 from app.knowledge_base import finished_answer
 from app.people.access import Access
+from app.people.conversation_rows import unknown_conversation
 from app.people.database import People
 from app.people.records import CollectionRights, Filled, Person
 from app.people.sharing import Sharing
 from app.uploads import attached_collection, attachments_folder, safe_name
-from core.errors import CitadelError, NotAllowed, UnknownCollection, UnknownConversation, UnknownSource
+from core.errors import CitadelError, NotAllowed, UnknownCollection, UnknownSource
 from core.interfaces import StoredSource
 from core.records import Answer, Chunk, Citation, Event, Finished, Hit, Message, Retrieved, SearchFilter, Token
 from core.settings import Settings
@@ -279,7 +280,7 @@ class OwnKnowledgeBase:
         """
         collection = attached_collection(conversation_id)
         if self.access.right(collection) is None:
-            raise UnknownConversation("there is no such conversation", remedy="It may have been deleted")
+            raise unknown_conversation()
         _require_uploads([path], attachments_folder(self.settings.data_dir) / conversation_id)
         return self._kb.ingest(path, collection=collection, beside=True, stop=stop)
 

@@ -87,7 +87,7 @@ def shown(request: Request, page: Page, *, language: Language, visitors: Visitor
         language,
         header=header_of(request, visitors),
         other_address=_other_address(request, language),
-        version=version(),
+        version=version_of(ASSETS),
         min_chars=MIN_CHARS,
         wrong=page.wrong,
         **page.values,
@@ -130,7 +130,7 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-@lru_cache(maxsize=1)
-def version() -> str:
-    """Return what changes with the look of the pages, so that a browser never keeps an old one."""
-    return hashlib.sha256(b"".join(asset.read_bytes() for asset in ASSETS)).hexdigest()[:12]
+@lru_cache
+def version_of(assets: tuple[Path, ...]) -> str:
+    """Return what changes with these files, so that a browser never keeps an old one; 12 hex digits."""
+    return hashlib.sha256(b"".join(asset.read_bytes() for asset in assets)).hexdigest()[:12]

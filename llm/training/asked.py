@@ -8,15 +8,14 @@ it, within ``in`` where it stands there more than once; a question without one i
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from core.errors import MalformedInput, MissingPath
-from llm.training.readers import attempt
+from core.errors import MalformedInput
+from llm.training.readers import Item, attempt, read_items
 from llm.training.readers.squad import record
 from llm.training.records import Passage, Record
 
@@ -27,11 +26,6 @@ def opening(text: str) -> str:
     """Return what tells a paragraph: a hash of its first 200 letters and digits in lower case, 16 hex digits."""
     letters = "".join(c for c in text if c.isalnum())[:_OPENING_LETTERS].casefold()
     return hashlib.sha256(letters.encode("utf-8")).hexdigest()[:16]
-
-
-def n_letters(text: str) -> int:
-    """Return how many letters and digits a text has."""
-    return sum(c.isalnum() for c in text)
 
 
 def read_asked(
@@ -45,44 +39,33 @@ def read_asked(
         MissingPath: There is no such file.
         MalformedInput: A line or a question is malformed and ``on_error`` is "stop".
     """
-    if not path.is_file():
-        raise MissingPath("there is no such file", where=str(path))
+    known = _by_opening(records)
+    n_missing = 0
+
+    def read(item: Item, where: str) -> Iterator[Record | MalformedInput]:
+        nonlocal n_missing
+        questions, n_letters, held = item["questions"], item["letters"], known.get(item["opens"])
+        if held is None:
+            n_missing += 1
+            return
+        passage = replace(held[0], text=_cut(held[0].text, n_letters), spans=())
+        for i, asked in enumerate(questions):
+            make = partial(_record, passage, held[1], asked, id=f"{item['id']}#{i}", source=where)
+            yield attempt(make, f"{where}, question {i}")
+
+    made, wrong = read_items(path, read, on_error=on_error)
+    return made, n_missing, wrong
+
+
+def _by_opening(records: Iterable[Record]) -> dict[str, tuple[Passage, str]]:
+    """Return the passages of records by what tells them, each with its document."""
     known: dict[str, tuple[Passage, str]] = {}
     for each in records:
-        for passage in (*each.passages, *each.distractors):
-            document = each.document if passage in each.passages else passage.title or passage.text
-            known.setdefault(opening(passage.text), (passage, document))
-    found: list[Record] = []
-    wrong: list[MalformedInput] = []
-    n_missing = 0
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        where = f"{path.name}, line {number}"
-        for made in _read(line, known, where):
-            if made is None:
-                n_missing += 1
-            elif isinstance(made, Record):
-                found.append(made)
-            elif on_error == "stop":
-                raise made
-            else:
-                wrong.append(made)
-    return found, n_missing, wrong
-
-
-def _read(line: str, known: dict[str, tuple[Passage, str]], where: str) -> Iterator[Record | MalformedInput | None]:
-    try:
-        item = json.loads(line)
-        held, questions = known.get(item["opens"]), item["questions"]
-        passage = held and replace(held[0], text=_cut(held[0].text, item["letters"]), spans=())
-    except (ValueError, KeyError, TypeError) as error:
-        yield MalformedInput(f"is no paragraph with questions ({error!r})", where=where)
-        return
-    if held is None or passage is None:
-        yield None
-        return
-    for i, asked in enumerate(questions):
-        make = partial(_record, passage, held[1], asked, id=f"{item['id']}#{i}", source=where)
-        yield attempt(make, f"{where}, question {i}")
+        for passage in each.passages:
+            known.setdefault(opening(passage.text), (passage, each.document))
+        for passage in each.distractors:
+            known.setdefault(opening(passage.text), (passage, passage.title or passage.text))
+    return known
 
 
 def _record(passage: Passage, document: str, asked: dict[str, Any], *, id: str, source: str) -> Record:

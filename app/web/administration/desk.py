@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
@@ -29,7 +28,7 @@ from app.web.administration.fields import Fields, read_fields
 from app.web.administration.words import from_address, moment, size
 from app.web.entrance import address_of
 from app.web.forms import form_token, is_own_form
-from app.web.pages import Page, Wrong, language_of, shown
+from app.web.pages import Page, Wrong, language_of, shown, version_of
 from app.web.visitors import Visitors
 from core.errors import (
     CitadelError,
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 FOLDER = Path(__file__).parent
-STYLE, SCRIPT = FOLDER / "administration.css", FOLDER / "administration.js"
+ASSETS = STYLE, SCRIPT = FOLDER / "administration.css", FOLDER / "administration.js"
 # What may be gone between two looks at a page, or never was there for whoever asks.
 _MISSING = (UnknownCollection, UnknownSource, UnknownPerson, UnknownFolder)
 
@@ -134,7 +133,7 @@ class Visit:
             "person": self.person,
             "admin": self.person.is_admin,
             "path": self.request.url.path,
-            "administration_version": version(),
+            "administration_version": version_of(ASSETS),
             "form_token": form_token(self.request.state.token),
             "count": lambda key, n: count(key, self.language, n),
             "explain": lambda error: explain(error, self.language),
@@ -224,9 +223,3 @@ def chosen(value: str, allowed: Sequence[Any]) -> Any:
     if found is None:
         raise UsageError("this cannot be chosen", remedy="Reload the page and choose again")
     return found
-
-
-@lru_cache(maxsize=1)
-def version() -> str:
-    """Return what changes with the look of these pages, so that a browser never keeps an old one."""
-    return hashlib.sha256(STYLE.read_bytes() + SCRIPT.read_bytes()).hexdigest()[:12]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,10 @@ from app.security import person_of
 from app.texts import count, say
 from app.trial_answers import TrialAnswers
 from app.trial_rating import RATER_ROLES
-from app.web.administration.desk import version as administration_version
+from app.web.administration.desk import ASSETS as ADMINISTRATION_ASSETS
 from app.web.entrance import address_of
 from app.web.forms import form_token, is_own_form
-from app.web.pages import Page, Wrong, language_of, shown
+from app.web.pages import Page, Wrong, language_of, shown, version_of
 from app.web.quality.received import Received
 from app.web.visitors import Visitors
 from core.errors import CitadelError
@@ -100,8 +98,8 @@ class Caller:
             "person": self.person,
             "admin": self.person.is_admin,
             "path": self.request.url.path,
-            "administration_version": administration_version(),
-            "quality_version": version(),
+            "administration_version": version_of(ADMINISTRATION_ASSETS),
+            "quality_version": version_of((STYLE, SCRIPT)),
             "form_token": form_token(self.request.state.token),
             "count": lambda key, n: count(key, self.language, n),
         }
@@ -145,9 +143,3 @@ def _let_in(rooms: Rooms, request: Request, roles: tuple[str, ...]) -> Caller:
 def lead(path: str) -> RedirectResponse:
     """Lead on after a form was sent, so that a reload does not send it again."""
     return RedirectResponse(path, status_code=303, headers={"Cache-Control": "no-store"})
-
-
-@lru_cache(maxsize=1)
-def version() -> str:
-    """Return what changes with the look of these pages, so that a browser never keeps an old one."""
-    return hashlib.sha256(STYLE.read_bytes() + SCRIPT.read_bytes()).hexdigest()[:12]

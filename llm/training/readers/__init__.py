@@ -52,26 +52,41 @@ def read_file(
         MissingPath: There is no such file.
         MalformedInput: An item is malformed and ``on_error`` is "stop"; or the file is of no known format, or empty.
     """
+    found = format
+
+    def read(item: Item, where: str) -> Iterator[Record | MalformedInput]:
+        nonlocal found
+        found = found or _format_of(item, where)
+        yield from load(f"{FORMATS[found]}:read")(item, where)
+
+    records, wrong = read_items(path, read, on_error=on_error)
+    if not records:
+        raise wrong[0] if wrong else MalformedInput("holds no records", where=str(path))
+    return found, records, wrong
+
+
+def read_items(
+    path: Path, read: Reader, *, on_error: Literal["stop", "collect"] = "stop"
+) -> tuple[list[Record], list[MalformedInput]]:
+    """Return what ``read`` makes of a file's items, in order, and what was wrong.
+
+    Raises:
+        MissingPath: There is no such file.
+        MalformedInput: An item is malformed and ``on_error`` is "stop"; or the file cannot be read.
+    """
     if not path.is_file():
         raise MissingPath("there is no such file", where=str(path))
     records: list[Record] = []
     wrong: list[MalformedInput] = []
     for where, item in _items(path):
-        if isinstance(item, MalformedInput):
-            found: Iterator[Record | MalformedInput] = iter([item])
-        else:
-            format = format or _format_of(item, where)
-            found = _read(load(f"{FORMATS[format]}:read"), item, where)
-        for record in found:
+        for record in [item] if isinstance(item, MalformedInput) else _read(read, item, where):
             if isinstance(record, Record):
                 records.append(record)
             elif on_error == "stop":
                 raise record
             else:
                 wrong.append(record)
-    if not records:
-        raise wrong[0] if wrong else MalformedInput("holds no records", where=str(path))
-    return format, records, wrong
+    return records, wrong
 
 
 def attempt(make: Callable[[], Record], where: str) -> Record | MalformedInput:
