@@ -117,7 +117,10 @@ class Attachments:
         """Return what is attached to a conversation; nothing where the person has none such."""
         attached = Attached(self._people, person_id)
         found = attached.of(conversation_id)
-        stalled = [file for file in found.files if file.state == "uploading" and self._is_stalled(conversation_id)]
+        coming = [file for file in found.files if file.state == "uploading"]
+        stalled = coming if coming and self._is_stalled(conversation_id) else []
+        if stalled or not coming:
+            self._forget_touch(conversation_id)
         for file in stalled:
             self._fail(attached, file, broken(file.name))
         return attached.of(conversation_id) if stalled else found
@@ -139,10 +142,15 @@ class Attachments:
         stopped = Event()
         with self._lock:
             self._waits[conversation_id] = stopped
-        while (found := self.of(person_id, conversation_id)).pending and is_there() and not stopped.is_set():
+        try:
+            while (found := self.of(person_id, conversation_id)).pending and is_there() and not stopped.is_set():
+                yield found
+                stopped.wait(_LOOK_SECONDS)
             yield found
-            stopped.wait(_LOOK_SECONDS)
-        yield found
+        finally:
+            with self._lock:
+                if self._waits.get(conversation_id) is stopped:  # not that of who waits since
+                    del self._waits[conversation_id]
 
     def stop_waiting(self, conversation_id: str) -> None:
         """Let whoever waits for a conversation's files wait no longer."""
@@ -328,6 +336,10 @@ class Attachments:
     def _touch(self, conversation_id: str) -> None:
         with self._lock:
             self._touched[conversation_id] = time.monotonic()
+
+    def _forget_touch(self, conversation_id: str) -> None:
+        with self._lock:
+            self._touched.pop(conversation_id, None)
 
     def _is_stalled(self, conversation_id: str) -> bool:
         with self._lock:

@@ -22,6 +22,8 @@ from core.records import Answer, Event, Finished, Hit, Retrieved, SearchFilter, 
 
 # More pages than this do not watch one turn: each holds a thread.
 MAX_WATCHERS = 8
+# How long a turn that has begun may be without its first watcher: who asked it has first to see it kept.
+FIRST_WATCHER_SECONDS = 5.0
 # A page that comes back this soon after its answer was stopped for want of watchers has it written again.
 RESUME_SECONDS = 60.0
 # So does one that finds its answer cut off by the end of a server. This counts from when the question was first asked:
@@ -104,6 +106,7 @@ class Turn:
         self._place = place
         self._watchers: list[_Watcher] = []
         self._lock = Lock()
+        self._expected_until = time.monotonic() + FIRST_WATCHER_SECONDS
         self._abandoned_at: float | None = None
 
     @property
@@ -136,6 +139,7 @@ class Turn:
         watcher = _Watcher(is_there)
         with self._lock:
             self._watchers.append(watcher)
+            self._expected_until = 0.0
             for eldest in self._watchers[:-MAX_WATCHERS]:
                 eldest.dismissed = True
         self._live.nudge()
@@ -150,8 +154,10 @@ class Turn:
         return self._live.watch(pause_seconds=pause_seconds)
 
     def is_watched(self) -> bool:
-        """Return whether anybody is there; who is not is let go."""
+        """Return whether anybody is there, or will be in a moment; who is not is let go."""
         with self._lock:
+            if time.monotonic() < self._expected_until:
+                return True
             there = [watcher for watcher in self._watchers if watcher.is_there()]
             gone = [watcher for watcher in self._watchers if watcher not in there and not watcher.dismissed]
             for watcher in gone:

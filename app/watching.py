@@ -13,6 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # How long after its question a page may take to open its stream.
 FIRST_STREAM_SECONDS = 5.0
+# How long a page may take to listen anew that broke off a stream on which it had not yet heard of its question: it does so
+# when what it asked before has ended, in the moment in which it asks again. Who has heard of it and breaks off is gone.
+NEXT_STREAM_SECONDS = 0.5
 _STREAM = "/queue/data"  # where Gradio's pages listen for what their events yield
 _LOOK_SECONDS = 0.05
 
@@ -56,28 +59,29 @@ class Pages:
             page.n_shown += 1
 
     @contextmanager
-    def listening(self, session: str) -> Iterator[Callable[[], None]]:
+    def listening(self, session: str) -> Iterator[Callable[[bool], None]]:
         """Note that a page listens, and that it is gone when it no longer does.
 
-        Gives what is called when the server itself has nothing more to tell: a page that has just asked then listens
-        anew, and is still expected.
+        Gives what is called whenever the page is told something, with whether that is all that the server has to tell:
+        a page that has just asked then listens anew, and is still expected.
         """
-        told_all = False
-
-        def end() -> None:
-            nonlocal told_all
-            told_all = True
-
         with self._used(session) as page:
+            heard, told_all = 0, False
+
+            def tell(is_all: bool) -> None:
+                nonlocal heard, told_all
+                heard, told_all = page.n_shown, is_all
+
             with self._lock:
                 page.n_streams += 1
             try:
-                yield end
+                yield tell
             finally:
                 with self._lock:
                     page.n_streams -= 1
                     if not told_all:
-                        page.expected_until = 0.0
+                        grace = 0.0 if heard == page.n_shown else NEXT_STREAM_SECONDS
+                        page.expected_until = min(page.expected_until, self._clock() + grace)
 
     @contextmanager
     def _used(self, session: str) -> Iterator[_Page]:
@@ -109,7 +113,7 @@ class NotesStreams:
             await self.app(scope, receive, send)
             return
         session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
-        with self.pages.listening(session) as told_all:
+        with self.pages.listening(session) as tell:
             left = False
 
             async def hearing() -> Message:
@@ -120,8 +124,8 @@ class NotesStreams:
 
             async def saying(message: Message) -> None:
                 # What follows the end is no news: every request is broken off in the end.
-                if message["type"] == "http.response.body" and not message.get("more_body") and not left:
-                    told_all()
+                if message["type"] == "http.response.body" and not left:
+                    tell(not message.get("more_body"))
                 await send(message)
 
             await self.app(scope, hearing, saying)

@@ -188,22 +188,24 @@ class House:
 
 def _read(lines: Iterator[str], started: float, load: Load) -> bool:
     """Read what a page is told of its question; a refusal to answer from the documents is an answer too."""
-    first = told = None
+    first = told = fault = None
     farthest = 0
-    for line in lines:
+    for line in lines:  # to the end, whatever comes: a page that breaks off its stream is gone
         seconds = time.perf_counter() - started
         if warning := _warning(line):
             kind = load.faults.refused if _REFUSAL.search(warning) else load.faults.wrong
-            return _note(kind, re.sub(r"\d+", "N", warning), load)
+            fault = fault or (kind, re.sub(r"\d+", "N", warning))
         if _FAILED.search(line) or '"success":false' in line.replace(" ", ""):
             said = line.partition('"output":')[2][:200]
-            return _note(load.faults.wrong, f"an answer failed: {said}", load)
+            fault = fault or (load.faults.wrong, f"an answer failed: {said}")
         if told is None and _STAGE.search(line):
             told = seconds
         if place := _PLACE.search(line):
             farthest = max(farthest, int(place[1] or 1))
         if first is None and _FIRST_TEXT.search(line):
             first = seconds
+    if fault is not None:
+        return _note(*fault, load)
     if first is None:
         return _note(load.faults.wrong, "an answer without a word", load)
     with load.lock:

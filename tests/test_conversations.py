@@ -18,7 +18,6 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
@@ -26,7 +25,8 @@ from app.admission import Admission
 from app.conversations import MAX_CONVERSATIONS, Conversation, Conversations, Shared
 from app.server import listen
 from app.turns import MAX_WATCHERS, RESUME_ASKED_SECONDS, Turn, TurnState
-from app.watching import FIRST_STREAM_SECONDS, Attendant, NotesStreams, Pages
+from app.watching import FIRST_STREAM_SECONDS, NEXT_STREAM_SECONDS, Attendant, NotesStreams, Pages
+from benchmarks.serving import running
 from core.errors import BackendFailed, DiskFull, TooManyWaiting
 from core.records import Answer, Event, Finished, Message, Retrieved, SearchFilter, Token
 from llm.backends.scripted import ScriptedChatModel
@@ -311,6 +311,24 @@ def test_a_turn_that_nobody_watches_is_stopped_after_a_while_with_what_was_writt
     assert kb.closed.wait(PATIENCE)
 
 
+@pytest.mark.parametrize("patience", [60.0, 0.0])
+def test_a_turn_that_has_just_begun_waits_for_its_first_watcher(
+    patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it takes a while until who asked has seen the question kept."""
+    monkeypatch.setattr("app.turns.FIRST_WATCHER_SECONDS", patience)
+    kb = Scripted(wait=Flag())
+    turn = Conversation().ask(kb, "leave", filter=SearchFilter())
+    assert turn is not None
+    assert turn.is_watched() == (patience > 0)
+    with turn.watching():
+        pass
+    assert not turn.is_watched()
+    turn.stop()
+    assert kb.wait is not None
+    kb.wait.set()
+
+
 def test_a_page_that_comes_back_in_time_goes_on_watching() -> None:
     clock, kb = Clock(), Scripted(wait=Flag())
     turn = Conversation().ask(kb, "leave", filter=SearchFilter())
@@ -390,21 +408,24 @@ def test_a_page_is_there_while_it_listens_and_for_a_moment_after_it_asked() -> N
             pages.turns_away("s")
             assert not is_there()
     with pages.expecting("s") as is_there:
-        with pages.listening("s"):
-            pass
+        with pages.listening("s") as tell:
+            tell(False)
         assert not is_there(), "it listened and left"
 
 
 def test_a_page_that_asks_as_its_last_stream_ends_is_still_expected() -> None:
-    """The server ends a page's stream when it has told all; a question that comes just then opens another."""
-    pages = Pages(clock=Clock())
+    """Server and page both end a stream when all is told; a question that comes just then opens another."""
+    clock = Clock()
+    pages = Pages(clock=clock)
 
-    async def listened(*, leaves: bool) -> bool:
+    async def listened(*, leaves: bool, hears: bool = False) -> bool:
         """Return whether a page that has asked is there after the stream that it had before."""
         asked = ExitStack()
 
         async def tells(scope: Scope, receive: Receive, send: Send) -> None:
             said.append(asked.enter_context(pages.expecting("s")))
+            if hears:
+                await send({"type": "http.response.body", "body": b"begun", "more_body": True})
             if leaves:
                 await receive()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -420,10 +441,14 @@ def test_a_page_that_asks_as_its_last_stream_ends_is_still_expected() -> None:
         scope = {"type": "http", "path": "/queue/data", "query_string": b"session_hash=s"}
         await NotesStreams(tells, pages=pages)(scope, receive, send)
         with asked:
-            return said[0]()
+            is_there = said[0]()
+            clock.now += NEXT_STREAM_SECONDS
+            assert said[0]() != leaves
+            return is_there
 
     assert asyncio.run(listened(leaves=False))
-    assert not asyncio.run(listened(leaves=True))
+    assert asyncio.run(listened(leaves=True)), "it may be about to listen anew"
+    assert not asyncio.run(listened(leaves=True, hears=True)), "it left the stream that told it of its question"
 
 
 def test_an_answer_stopped_for_want_of_watchers_is_written_anew_for_who_comes_back_soon() -> None:
@@ -528,6 +553,8 @@ def test_what_is_being_written_is_kept_meanwhile_and_a_full_disk_stops_no_answer
     assert turn is not None
     assert notes.has_noted.wait(PATIENCE)
     assert not turn.ended
+    with turn.watching():
+        assert turn.is_watched()
     assert not turn.is_watched()  # who keeps it does not count
     assert kb.wait is not None
     kb.wait.set()
@@ -648,13 +675,8 @@ def address(writes: Writes, conversations: Conversations) -> Iterator[str]:
         question.submit(ask, question, said, api_name="ask", concurrency_limit=None)
     gr.mount_gradio_app(app, blocks, path="/page", ssr_mode=False)
     app.add_middleware(NotesStreams, pages=conversations.pages)
-    with listen("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/page/gradio_api/queue"
-        server.should_exit = True
-        thread.join()
+    with running(app) as found:
+        yield f"{found}/page/gradio_api/queue"
 
 
 def _look_until(address: str, question: str, stage: str) -> None:
