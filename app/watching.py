@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # How long after its question a page may take to open its stream.
 FIRST_STREAM_SECONDS = 5.0
-# How long a page may take to listen anew that broke off a stream on which it had not yet heard of its question: it does so
-# when what it asked before has ended, in the moment in which it asks again. Who has heard of it and breaks off is gone.
+# How long a page may take to listen anew that broke off a stream on which it had not yet heard of its question: it does
+# so when what it asked before has ended, in the moment in which it asks again. Who has heard of it and breaks off is
+# gone.
 NEXT_STREAM_SECONDS = 0.5
 _STREAM = "/queue/data"  # where Gradio's pages listen for what their events yield
 _LOOK_SECONDS = 0.05

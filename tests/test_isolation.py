@@ -284,12 +284,13 @@ def test_who_sends_events_by_a_program_is_told_when_to_go_on() -> None:
     async def tried() -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(signed_in), base_url="http://here") as client:
             sent = {"session_hash": "page", "data": []}
-            return [await client.post("/en/gradio_api/queue/join", json=sent) for _ in range(3)]
+            return [await client.post(f"/{each}/gradio_api/queue/join", json=sent) for each in ("en", "zh", "en", "zh")]
 
-    first, second, third = asyncio.run(tried())
+    first, second, third, fourth = asyncio.run(tried())
     assert (first.text, second.text) == ("in", "in")
     assert (third.status_code, third.headers["Retry-After"]) == (429, "2")
-    assert third.json()["error"]["code"] == "throttled"
+    assert third.json() == {"detail": "Too many requests at once. Wait a moment."}
+    assert fourth.json()["detail"].startswith("尝试次数过多")
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

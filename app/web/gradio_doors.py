@@ -20,7 +20,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.people.records import Person
-from app.security import error_json, person_of
+from app.security import person_of, whole_seconds
 from app.texts import LANGUAGES, explain
 from app.uploads import Uploads
 from app.web.visitors import Visitors
@@ -35,7 +35,7 @@ EVENTS_AT_ONCE = 60
 EVENTS_PER_SECOND = 8.0
 _API = "/gradio_api"
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MOUNTED = re.compile(r"/(?:en|zh)(?P<inside>/.*)?")
+_MOUNTED = re.compile(r"/(?P<language>en|zh)(?P<inside>/.*)?")
 
 Door = Literal["looks", "person", "upload", "progress", "page", "heartbeat", "event"]
 DOORS: tuple[tuple[str, Door], ...] = (
@@ -129,8 +129,8 @@ class GradioDoors:
             is_open = False
         elif door == "event":
             if seconds := self.pace.wait(person.id):
-                error = Throttled("too many requests at once", remedy="Wait a moment", retry_after_seconds=seconds)
-                await error_json(error)(scope, receive, send)
+                language: Language = "zh" if mounted["language"] == "zh" else "en"
+                await _too_fast(seconds, language)(scope, receive, send)
                 return
             body = await _read(receive)
             is_open = body is not None and self._is_own_event(body, person)
@@ -152,6 +152,13 @@ class GradioDoors:
         if not isinstance(session, str) or not self.claims.claim(session, person.id):
             return False
         return all(self.uploads.received(path, person.id) is not None for path in _paths(event))
+
+
+def _too_fast(seconds: float, language: Language) -> Response:
+    """Return the refusal of an event that comes so much too early, as Gradio's page shows it."""
+    error = Throttled("too many requests at once", remedy="Wait a moment", retry_after_seconds=seconds)
+    headers = {"Retry-After": whole_seconds(seconds)}
+    return JSONResponse({"detail": explain(error, language)}, status_code=error.http_status, headers=headers)
 
 
 def doors_router(visitors: Visitors, uploads: Uploads) -> APIRouter:
