@@ -386,7 +386,10 @@ _STORE: Mapping[str, tuple[str, str]] = {
         "更换嵌入模型需要重新嵌入所有文档。",
     ),
     "models.backend": ("Answers are written by {backend}: {model}.", "回答由 {backend} 生成：{model}。"),
-    "models.quotes": ("Answers are quotes alone; no model writes them.", "回答仅由引文组成，不由模型书写。"),
+    "models.quotes": (
+        "No model writes: answers are the reader's words, or quotes.",
+        "不由模型书写：回答为阅读器找到的文字或引文。",
+    ),
     "settings.title": ("Settings", "设置"),
     "settings.more": (
         "As they were when Citadel started. Change them in {file}, in the environment (CITADEL_RETRIEVAL_K=8) or with "

@@ -12,9 +12,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, Lock, Timer
+from threading import Event, Lock, Timer, current_thread
 from typing import TYPE_CHECKING
 
 from app.one_by_one import OneByOne
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 # An upload of which nothing has come for so long is given up; a page that goes on with it begins anew before.
 STALLED_SECONDS = 60.0
 LOCKED_SECONDS = 120.0  # how long a file waits for another process that writes
+MAX_WAITS_PER_PERSON = 8
 _LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 5.0
 _KEPT_READINGS = 500
@@ -107,7 +108,8 @@ class Attachments:
         self._kb, self._people, self._own = knowledge_base, people, own
         self._readings: OneByOne[_Reading] = OneByOne(name="attachments", kept=_KEPT_READINGS)
         self._touched: dict[str, float] = {}
-        self._waits: dict[str, Event] = {}
+        self._waits: dict[tuple[str, str], Event] = {}  # by person and conversation, oldest first
+        self._sweep_later: Timer | None = None
         self._lock = Lock()
         self._closing = False
 
@@ -141,7 +143,7 @@ class Attachments:
         """
         stopped = Event()
         with self._lock:
-            self._waits[conversation_id] = stopped
+            self._begin_waiting(person_id, conversation_id, stopped)
         try:
             while (found := self.of(person_id, conversation_id)).pending and is_there() and not stopped.is_set():
                 yield found
@@ -149,15 +151,28 @@ class Attachments:
             yield found
         finally:
             with self._lock:
-                if self._waits.get(conversation_id) is stopped:  # not that of who waits since
-                    del self._waits[conversation_id]
+                if self._waits.get((person_id, conversation_id)) is stopped:  # not that of who waits since
+                    del self._waits[person_id, conversation_id]
 
-    def stop_waiting(self, conversation_id: str) -> None:
+    def stop_waiting(self, person_id: str, conversation_id: str) -> None:
         """Let whoever waits for a conversation's files wait no longer."""
         with self._lock:
-            stopped = self._waits.pop(conversation_id, None)
+            stopped = self._waits.pop((person_id, conversation_id), None)
         if stopped is not None:
             stopped.set()
+
+    def _begin_waiting(self, person_id: str, conversation_id: str, stopped: Event) -> None:
+        """Note a wait; it ends an older one for the same files, and the oldest of too many: each holds a thread."""
+        if older := self._waits.pop((person_id, conversation_id), None):
+            older.set()
+        own = [key for key in self._waits if key[0] == person_id]
+        for key in own[: len(own) - MAX_WAITS_PER_PERSON + 1]:
+            self._waits.pop(key).set()
+        self._waits[person_id, conversation_id] = stopped
+
+    def sending(self, conversation_id: str) -> None:
+        """Note that a page is still sending a file, of which a proxy may hold back all until it has it whole."""
+        self._touch(conversation_id)
 
     # --- attaching -------------------------------------------------------------------------------------------------
 
@@ -178,15 +193,17 @@ class Attachments:
         attached = Attached(self._people, person_id)
         return attached.add(conversation_id, name, size_bytes=size_bytes, quota=self.quota, anew=anew)
 
-    def open(self, person_id: str, conversation_id: str, attachment_id: str) -> Incoming:
-        """Return what receives the bytes of a file that was begun.
+    def open(self, person_id: str, conversation_id: str, attachment_id: str) -> Incoming | None:
+        """Return what receives the bytes of a file that was begun; None for one that has arrived.
 
         Raises:
             UnknownConversation, UnknownAttachment: As :meth:`Attached.get` says.
-            UploadBroken: It was received already, or given up.
+            UploadBroken: It was given up.
             StoreError: It cannot be written.
         """
         file = Attached(self._people, person_id).get(conversation_id, attachment_id)
+        if file.state in ("reading", "ready"):
+            return None
         if file.state != "uploading":
             raise UploadBroken("the file is not expected any more", where=file.name, remedy="Attach it again")
         return Incoming(file, self._place(file), touch=lambda: self._touch(conversation_id))
@@ -195,13 +212,23 @@ class Attachments:
         """Begin to read a file that has arrived.
 
         Raises:
-            UploadBroken: It has not arrived whole, or was removed meanwhile.
+            UnknownAttachment: It was removed meanwhile.
+            UploadBroken: It has not arrived whole, or was given up.
+            StoreError: It cannot be written.
         """
         file, attached = incoming.file, Attached(self._people, person_id)
-        incoming.keep()
-        if not attached.change(file, "reading", of="uploading"):
-            self._drop(file)
-            raise UploadBroken("the file was removed meanwhile", where=file.name, remedy="Attach it again")
+        incoming.require_whole()
+        if not attached.change(
+            file, "reading", of="uploading"
+        ):  # before it is kept: it may not replace another's bytes
+            if attached.get(file.conversation, file.id).state in ("reading", "ready"):
+                return  # it came twice, and the other was sooner
+            raise UploadBroken("the file is not expected any more", where=file.name, remedy="Attach it again")
+        try:
+            incoming.keep()
+        except CitadelError as error:
+            self._fail(attached, replace(file, state="reading"), error)
+            raise
         self._readings.put(_Reading(person_id, file, self._read))
 
     def remove(self, person_id: str, conversation_id: str, attachment_id: str) -> None:
@@ -273,14 +300,18 @@ class Attachments:
 
         Where another process writes it is tried again until it is done; nobody can see any of it meanwhile.
         """
+        if self._closing:
+            return
         try:
             self._sweep()
         except StoreError as error:
             log.warning("what was attached is deleted later: %s", error)
-            if not self._closing:
-                again = Timer(_RETRY_SECONDS, self.sweep)
-                again.daemon = True
-                again.start()
+            with self._lock:
+                waits = self._sweep_later is not None and self._sweep_later.is_alive()
+                if not self._closing and (not waits or self._sweep_later is current_thread()):
+                    self._sweep_later = Timer(_RETRY_SECONDS, self.sweep)
+                    self._sweep_later.daemon = True
+                    self._sweep_later.start()
 
     def resume(self) -> None:
         """Go on after a restart: read what was not read yet, say what did not arrive, delete what is gone."""

@@ -14,12 +14,12 @@ from app.conversations import Conversations
 from app.conversations_api import sent
 from app.people.attached import MAX_ATTACHMENTS
 from app.people.history import History
-from app.receiving import Incoming
+from app.receiving import Incoming, broken
 from app.security import person_of
 from app.texts import explain
 from app.ui.attachments import strip_html
 from app.web.visitors import Visitors
-from core.errors import CitadelError, UnknownConversation, UploadBroken, printable
+from core.errors import CitadelError, UnknownConversation, printable
 from core.records import Language
 
 MAX_NAME_CHARS = 1000
@@ -67,9 +67,14 @@ def attachments_router(visitors: Visitors, conversations: Conversations) -> APIR
         return True
 
     @router.get(_PLACE)
-    def show(request: Request, conversation_id: str, lang: Language = "en") -> JSONResponse:
-        """Return the files of a conversation as HTML, and whether some are still uploaded or read."""
+    def show(request: Request, conversation_id: str, lang: Language = "en", sending: bool = False) -> JSONResponse:
+        """Return the files of a conversation as HTML, and whether some are still uploaded or read.
+
+        ``sending`` says that the page that asks is sending some itself.
+        """
         require(request, conversation_id)
+        if sending:
+            attachments.sending(conversation_id)
         return JSONResponse(strip(request, conversation_id, lang))
 
     @router.post(_PLACE)
@@ -103,11 +108,15 @@ def attachments_router(visitors: Visitors, conversations: Conversations) -> APIR
         """Receive the bytes of a file, as they are, and begin to read it."""
         person_id = person_of(request).id
         incoming = await run_in_threadpool(attachments.open, person_id, conversation_id, attachment_id)
+        if incoming is None:  # it came before, and only the answer was lost
+            async for _ in request.stream():
+                pass
+            return JSONResponse(await run_in_threadpool(strip, request, conversation_id, lang))
         try:
             await _received(request, incoming)
             await run_in_threadpool(attachments.received, person_id, incoming)
         except ClientDisconnect:
-            raise UploadBroken("the upload broke off", remedy="Attach the file again") from None
+            raise broken(incoming.file.name) from None
         except CitadelError as error:
             return JSONResponse({"error": _told(error, lang)}, status_code=error.http_status)
         finally:

@@ -58,10 +58,20 @@ class JobState:
 
 
 class Job:
-    """One ingest of files or folders, for its ``owner`` and into the knowledge base as they have it."""
+    """One ingest of files or folders, for its ``owner`` and into the knowledge base as they have it.
+
+    ``on_end`` is called with the last state before that is shown.
+    """
 
     def __init__(
-        self, paths: Sequence[Path], *, collection: str, label: str = "", owner: str = "", into: Ingests
+        self,
+        paths: Sequence[Path],
+        *,
+        collection: str,
+        label: str = "",
+        owner: str = "",
+        into: Ingests,
+        on_end: Callable[[JobState], None] = lambda state: None,
     ) -> None:
         self.paths = tuple(paths)
         self.owner = owner
@@ -69,7 +79,7 @@ class Job:
         self.live = Live(
             JobState(id=secrets.token_urlsafe(9), collection=collection, label=label or collection, names=names)
         )
-        self._into = into
+        self._into, self._on_end = into, on_end
         self._cancelled = Event()
 
     @property
@@ -82,7 +92,7 @@ class Job:
         self._cancelled.set()
         state = self.state
         if state.stage == "queued":
-            self.live.put(replace(state, stage="cancelled"), last=True)
+            self._end(replace(state, stage="cancelled"))
         else:
             self.live.put(replace(state, stage="cancelling"))
 
@@ -95,12 +105,18 @@ class Job:
                 *self.paths, collection=self.state.collection, on_event=self._noted, stop=self._cancelled
             )
             stage: JobStage = "failed" if report.error else "cancelled" if report.cancelled else "finished"
-            self.live.put(replace(self.state, stage=stage, error=report.error), last=True)
+            self._end(replace(self.state, stage=stage, error=report.error))
         except CitadelError as error:
-            self.live.put(replace(self.state, stage="failed", error=error), last=True)
+            self._end(replace(self.state, stage="failed", error=error))
         finally:  # whatever else went wrong is in the log; nobody may wait for ever
             unforeseen = CitadelError("something went wrong", remedy="Try again; the server's log says more")
             self.live.put(replace(self.state, stage="failed", error=unforeseen), last=True)
+
+    def _end(self, state: JobState) -> None:
+        try:
+            self._on_end(state)
+        finally:
+            self.live.put(state, last=True)
 
     def _noted(self, event: IngestEvent) -> None:
         state = self.state
@@ -118,9 +134,18 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: OneByOne[Job] = OneByOne(name="ingest-jobs", kept=KEPT_JOBS)
 
-    def start(self, paths: Sequence[Path], *, collection: str, into: Ingests, label: str = "", owner: str = "") -> Job:
+    def start(
+        self,
+        paths: Sequence[Path],
+        *,
+        collection: str,
+        into: Ingests,
+        label: str = "",
+        owner: str = "",
+        on_end: Callable[[JobState], None] = lambda state: None,
+    ) -> Job:
         """Queue an ingest; for the arguments see :class:`Job`."""
-        return self._jobs.put(Job(paths, collection=collection, label=label, owner=owner, into=into))
+        return self._jobs.put(Job(paths, collection=collection, label=label, owner=owner, into=into, on_end=on_end))
 
     def newest(self, owner: str | None = None) -> Job | None:
         """Return the job that runs, else the one that was queued last, of one owner or of all."""

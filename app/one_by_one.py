@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, Protocol, TypeVar
+
+log = logging.getLogger(__name__)
 
 
 class _State(Protocol):
@@ -69,4 +72,7 @@ class OneByOne(Generic[W]):
 
     def _work(self) -> None:
         while True:
-            self._queue.get().run()
+            try:
+                self._queue.get().run()
+            except Exception:  # whatever it is, what waits behind it must not wait for ever
+                log.exception("%s: a piece of work failed", self._name)

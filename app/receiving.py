@@ -44,14 +44,18 @@ class Incoming:
             self._opened.write(piece)
         self._touch()
 
-    def keep(self) -> None:
-        """Put the file in its place.
-
-        Raises:
-            UploadBroken: It has not arrived whole, or was removed meanwhile.
-        """
+    def require_whole(self) -> None:
+        """See that all of it has come; raises UploadBroken."""
         if self._n_bytes < self.file.size_bytes:
             raise broken(self.file.name)
+
+    def keep(self) -> None:
+        """Put the file, which is whole, in its place.
+
+        Raises:
+            UploadBroken: It was removed meanwhile.
+            DiskFull: No room is left.
+        """
         with _writing(self.file.name):
             self._opened.close()
         try:
@@ -78,4 +82,5 @@ def _writing(name: str) -> Iterator[None]:
 
 
 def broken(name: str) -> UploadBroken:
+    """Return the error of an upload of which not all has come."""
     return UploadBroken("the upload broke off", where=name, remedy="Attach the file again")

@@ -137,6 +137,7 @@ TEXTS: Mapping[str, Text] = {
     "docs.folder": Text("Folder on this machine", "本机文件夹"),
     "docs.folder_placeholder": Text("Path of a folder or file", "文件夹或文件的路径"),
     "docs.folder_read": Text("Read folder", "读取文件夹"),
+    "docs.more_refused": Text("{n} more files were not taken.", "另有 {n} 个文件未被接收。"),
     "docs.folder_remote": Text(
         "Folders are read only when Citadel listens on this machine alone.", "仅当 Citadel 只监听本机时才能读取文件夹。"
     ),

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.people.quota import Quota
-from core.errors import FileTooLarge, QuotaReached, UsageError
+from core.errors import FileTooLarge, QuotaReached, StoreError, UsageError
 from core.interfaces import StoredSource
 
 MAX_NAME_BYTES = 180
@@ -117,6 +117,7 @@ class Uploads:
             UsageError: It is no file that they uploaded.
             FileTooLarge: It is larger than ``max_mb``.
             QuotaReached: They have uploaded as much as they may; the file is gone.
+            StoreError: It cannot be written.
         """
         name, received = Path(path).name, self.received(str(path), person_id)
         if received is None:
@@ -136,10 +137,20 @@ class Uploads:
             except QuotaReached:
                 received.unlink(missing_ok=True)
                 raise
-        folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{place.name[:40]}.part"
-        shutil.move(received, part)
-        os.replace(part, place)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.move(received, part)
+            os.replace(part, place)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            if self.quota is not None and not place.exists():
+                self.quota.forget([self._noted(place)])
+            what = f"the file cannot be kept ({error.strerror})"
+            raise StoreError(
+                what, where=name, remedy="Free some space, or see the rights of the data directory"
+            ) from error
         with suppress(OSError):  # the folder it was received in, unless another file is still there
             received.parent.rmdir()
         return place
@@ -148,10 +159,11 @@ class Uploads:
         """Remove the files of deleted sources that were uploads; others stay where they are."""
         self._remove([Path(source.location) for source in sources])
 
-    def discard_failed(self, name: str, *, collection: str) -> None:
-        """Remove an uploaded file that could not be read and is not to be tried again."""
+    def discard_failed(self, name: str, *, collection: str, stored: Sequence[StoredSource] = ()) -> None:
+        """Remove an uploaded file that could not be read and is not to be tried again; never one of a ``stored``
+        source, whose earlier version can be read."""
         place = self.folder / safe_name(collection) / safe_name(name)
-        if place.name == name:
+        if place.name == name and all(Path(source.location) != place for source in stored):
             self._remove([place])
 
     def discard_collection(self, name: str) -> None:

@@ -326,15 +326,19 @@ def _look_everywhere(resident: Resident, address: str, seen: Seen) -> None:
 
 
 def _compare_with_store(people: People, resident: Resident, seen: Seen) -> None:
-    """Look through what was kept of each person's conversations."""
-    history = History(people, resident.person)
+    """Look through what was kept of each person's conversations, and see that nothing was taken away."""
+    history, kept_turns = History(people, resident.person), set[str]()
     after = "begin"
     while after:
         page = history.newest(after="" if after == "begin" else after)
         for conversation in page.items:
-            kept = f"{conversation} {history.turns(conversation.id)}"
-            seen.look(resident, f"the kept conversation {conversation.id}", kept)
+            turns = history.turns(conversation.id)
+            kept_turns |= {turn.id for turn in turns}
+            seen.look(resident, f"the kept conversation {conversation.id}", f"{conversation} {turns}")
         after = page.next
+    documents = {source.source_id for source in resident.own.documents()}
+    if gone := [*(set(resident.prey.source_ids) - documents), *(set(resident.prey.turns) - kept_turns)]:
+        seen.fault(f"{resident.person.name} has no longer {', '.join(gone)}")
 
 
 def _tell(seen: Seen, seconds: float) -> None:

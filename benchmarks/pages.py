@@ -30,10 +30,11 @@ from app.knowledge_base import KnowledgeBase
 from app.people.database import People
 from app.security import SESSION_COOKIE
 from benchmarks.crowded_house import Crowd, HashedServices, fill_evaluations, fill_people, fill_store
-from benchmarks.serving import STREAM_ENDED, begin_session, served
+from benchmarks.serving import CHROMIUM_ARGUMENTS, STREAM_ENDED, begin_session, served
 from core.settings import load_settings
 
 TARGET_SECONDS = 1.0
+_MADE_HERE = "made-by-benchmarks-pages"
 PATIENCE_MS = 120_000
 SETTINGS = ("generator.backend=none", "reader.model=none", "answer.refuse_below=0")
 _RUNS, _CASES = 40, 200
@@ -117,6 +118,7 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        _claim(data)
         settings = load_settings(data_dir=data, overrides=SETTINGS).settings
         kb = stack.enter_context(KnowledgeBase(HashedServices(settings)))
         crowd = _furnish(data, kb, options)
@@ -124,7 +126,7 @@ def main() -> int:
         kb.services.warm()
         address = stack.enter_context(served(kb, people))
         browser = stack.enter_context(sync_playwright()).chromium.launch(
-            executable_path=options.chromium, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=options.chromium, args=CHROMIUM_ARGUMENTS
         )
         context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
         context.set_default_timeout(PATIENCE_MS)
@@ -136,10 +138,17 @@ def main() -> int:
     return 1 if slow else 0
 
 
+def _claim(data: Path) -> None:
+    """See that a directory is empty or was made here: what people have in it is made anew each time."""
+    data.mkdir(parents=True, exist_ok=True)
+    if any(data.iterdir()) and not (data / _MADE_HERE).exists():
+        raise SystemExit(f"{data} holds something that this benchmark did not make: name an empty directory")
+    (data / _MADE_HERE).touch()
+
+
 def _furnish(data: Path, kb: KnowledgeBase, options: argparse.Namespace) -> Crowd:
     """Make the data, unless it was made before."""
     started, dice = time.monotonic(), random.Random(11)
-    data.mkdir(parents=True, exist_ok=True)
     if not (data / "citadel.db").exists():
         fill_store(data, n=options.documents, dice=dice)
         fill_evaluations(data, kb, n=_RUNS, n_cases=_CASES)

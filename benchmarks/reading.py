@@ -6,9 +6,10 @@
 ``benchmarks.answers`` keeps (all paragraphs of QED and CMRC), each twice: with its paragraph there, where it should
 come first (RANK) and its answer's sentence be picked (PICK), and with it left out, where the passages should be said
 not to answer (ANSWERABLE). Beside them stand the written documents that were held out of training: handbooks, manuals,
-tables, and near misses that have no answer. The fit is drawn towards weights that work without a reader. Half of the
-questions fit, the other half judge. Last comes a table of F1 against SURE: from which score a span's words beat its
-whole sentence.
+tables, and near misses that have no answer; and more of the kind ("near"), each question asked of its own document
+alone, as of a knowledge base of a few documents, where a near miss finds nothing but what it misses. The fit is drawn
+towards weights that work without a reader. Half of the questions fit, the other half judge. Last comes a table of F1
+against SURE: from which score a span's words beat its whole sentence.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from app.reading import answerable_features, evidence, places, rank_features, re
 from app.reading_weights import ANSWERABLE_FEATURES, PICK_FEATURES, RANK_FEATURES
 from benchmarks import answer_sets
 from benchmarks.answers import knowledge_base
-from benchmarks.written_set import sentences, written
+from benchmarks.written_set import near_cases, sentences, written
 from core.records import Hit, SearchFilter
 from llm.evaluating.answers import token_f1
 from llm.reader import PassageReading
@@ -58,7 +59,8 @@ Bools = npt.NDArray[np.bool_]
 class Question:
     """A question, the sources that answer it, and the accepted answers; none where it has no answer.
 
-    ``sentence`` is the one that answers, where others hold the answer's words too.
+    ``sentence`` is the one that answers, where others hold the answer's words too; ``within`` are the sources that are
+    searched, none for all.
     """
 
     text: str
@@ -66,6 +68,7 @@ class Question:
     answers: tuple[str, ...]
     answerable: bool = True
     without: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
     sentence: str = ""
 
     def answered_by(self, text: str) -> bool:
@@ -111,8 +114,8 @@ def _twice(text: str, source: str, answers: Sequence[str]) -> list[Question]:
     return [there, gone]
 
 
-def first_questions(cases: Sequence[Case]) -> list[Question]:
-    """Return the cases that follow up no other."""
+def first_questions(cases: Sequence[Case], *, alone: bool = False) -> list[Question]:
+    """Return the cases that follow up no other; ``alone``: each asked of its own sources only."""
     known = sentences()
     return [
         Question(
@@ -120,6 +123,7 @@ def first_questions(cases: Sequence[Case]) -> list[Question]:
             sources=frozenset(path for path, _ in case.sources) if case.answerable else frozenset(),
             answers=case.answers,
             answerable=case.answerable,
+            within=tuple(path for path, _ in case.sources) if alone else (),
             sentence=known.get(case.id, ""),
         )
         for case in cases
@@ -134,7 +138,9 @@ def asked(kb: KnowledgeBase, question: Question) -> Asked | None:
         raise SystemExit("there is no reader to fit")
     hits = tuple(
         kb.services.index.search(
-            question.text, k=kb.settings.reader.passages, filter=SearchFilter(without=question.without)
+            question.text,
+            k=kb.settings.reader.passages,
+            filter=SearchFilter(without=question.without, sources=question.within),
         )
     )
     right = frozenset(i for i, hit in enumerate(hits) if hit.source in question.sources)
@@ -289,12 +295,18 @@ def write(rank: Weights, pick: Weights, answerable: Weights) -> None:
 def read_all(options: argparse.Namespace) -> Iterator[tuple[str, list[Asked], EvidenceScorer]]:
     """Yield each set's questions as they were read, in a drawn order."""
     public = held_out(options.shared, options.held_out)
-    for one in (answer_sets.qed(options.shared), answer_sets.cmrc(options.shared), written(options.shared)):
-        questions = public.get(one.name) or first_questions(one.rounds[0])
+    near = first_questions(near_cases(), alone=True)
+    documents = written(options.shared)
+    for name, one, questions in (
+        ("qed", answer_sets.qed(options.shared), public["qed"]),
+        ("cmrc", answer_sets.cmrc(options.shared), public["cmrc"]),
+        ("written", documents, first_questions(documents.rounds[0])),
+        ("near", documents, near),
+    ):
         random.Random(0).shuffle(questions)
         with knowledge_base(one, options) as kb:
             read = [a for question in questions[: options.n] if (a := asked(kb, question))]
-            yield one.name, read, EvidenceScorer(kb.services.embedder)
+            yield name, read, EvidenceScorer(kb.services.embedder)
 
 
 def main() -> None:

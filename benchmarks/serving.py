@@ -66,7 +66,7 @@ def begin_session(people: People, person: Person, serve: ServeSettings) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came back for an event: the status of its door, how long it was waited for and every byte."""
+    """What came back for an event: the status of its door, every byte, and when to come again if it was refused."""
 
     status: int
     text: str

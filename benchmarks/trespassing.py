@@ -75,7 +75,8 @@ def conversation_opened(client: Client, prey: Prey) -> tuple[str, str]:
 def answer_asked_again(client: Client, prey: Prey) -> tuple[str, str]:
     """Have another's question answered anew, edited."""
     sent = client.send("ask_again", [], None, session=_session(), turn=prey.turns[0], question="What is the code?")
-    return sent.text, OPENED if prey.turns[0] in sent.text else REFUSED
+    is_open = prey.turns[0] in sent.text or prey.conversations[0] in sent.text
+    return sent.text, OPENED if is_open else REFUSED
 
 
 def session_listened_to(client: Client, prey: Prey) -> tuple[str, str]:
@@ -135,9 +136,10 @@ def collection_looked_at(client: Client, prey: Prey) -> tuple[str, str]:
 
 
 def document_deleted(client: Client, prey: Prey) -> tuple[str, str]:
-    """Delete another's document; that it is there still is seen by its owner's next answers."""
+    """Delete another's document; anything but the refusal counts as done."""
     sent = client.send("remove", session=_session(), source="plain-name.md", collection=prey.collection)
-    return sent.text, REFUSED if "no such collection" in sent.text or "没有" in sent.text else "answered"
+    is_refused = "no such collection" in sent.text or "没有" in sent.text
+    return sent.text, REFUSED if is_refused else OPENED
 
 
 def conversation_kept(client: Client, prey: Prey) -> tuple[str, str]:

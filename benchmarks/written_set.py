@@ -20,23 +20,33 @@ from llm.training.records import Record
 
 FOLDER = Path("llm/training/written")
 HELD_OUT = FOLDER / "held_out.jsonl"
+HELD_OUT_PAIRS = FOLDER / "held_out_pairs.jsonl"
 _UNSAFE = re.compile(r"[^\w-]+")
 _SEPARATOR = " | "
 
 
 def written(shared: Path) -> AnswerSet:
     """Return the held-out questions over all written documents; it needs nothing of ``shared``."""
-    names = {document["id"]: _name(document) for _, document in json_lines(HELD_OUT)}
-    _, records, _ = read_file(HELD_OUT)
-    cases = tuple(_case(record, source=names[record.document]) for record in records)
-    return AnswerSet(name="written", ingest=_ingest, rounds=(cases,))
+    return AnswerSet(name="written", ingest=_ingest, rounds=(_cases(HELD_OUT),))
+
+
+def near_cases() -> tuple[Case, ...]:
+    """Return the held-out questions that seldom say which document they mean, many of them near misses."""
+    return _cases(HELD_OUT_PAIRS)
+
+
+def _cases(path: Path) -> tuple[Case, ...]:
+    names = {document["id"]: _name(document) for _, document in json_lines(path)}
+    _, records, _ = read_file(path)
+    return tuple(_case(record, source=names[record.document]) for record in records)
 
 
 def sentences() -> dict[str, str]:
     """Return the sentence or row that answers, by the case's id, where the answer alone stands elsewhere too."""
     return {
         f"{document['id']}#{i}": asked["in"]
-        for _, document in json_lines(HELD_OUT)
+        for path in (HELD_OUT, HELD_OUT_PAIRS)
+        for _, document in json_lines(path)
         for i, asked in enumerate(document["questions"])
         if asked.get("in")
     }

@@ -56,7 +56,9 @@ class EmbedderSettings(_Group):
     """The model that turns text into vectors."""
 
     model: str = Field("multilingual-e5-small", description="a name in the model registry, or a folder")
-    engine: Literal["auto", "openvino", "torch"] = Field("auto", description="auto: the fastest that this machine runs")
+    engine: Literal["auto", "openvino", "torch"] = Field(
+        "auto", description="openvino, torch; auto: the fastest that this machine runs"
+    )
     threads: int = Field(0, ge=0, le=256, description="processor threads; 0: all cores")
 
 
@@ -64,7 +66,7 @@ class GeneratorSettings(_Group):
     """The model that writes answers."""
 
     backend: Literal["llamacpp", "transformers", "openai", "none"] = Field(
-        "llamacpp", description="what runs the model; none: answers are quotes alone"
+        "llamacpp", description="what runs the model; none: no model writes, answers are the reader's words or quotes"
     )
     model: str = Field(
         "smollm2-135m-instruct", description="a name in the model registry, a GGUF file, a folder, or a served name"
@@ -73,10 +75,10 @@ class GeneratorSettings(_Group):
         "default", description="default: the one that comes with Citadel, for its model; none; or a trained folder"
     )
     template: Literal["auto", "chatml", "llama-2", "llama-3"] = Field(
-        "auto", description="chat template; auto: by the model's name"
+        "auto", description="chat template; auto: by the model's file, else its name"
     )
     languages: tuple[Literal["en", "zh"], ...] = Field(
-        ("en",), description="languages the model writes; others are answered by quotes"
+        ("en",), description="languages the model writes; others: the reader's words, or quotes"
     )
     n_ctx: int = Field(2048, ge=512, le=131072, description="context window, in the model's tokens")
     max_tokens: int = Field(64, ge=16, le=4096, description="longest answer, in the model's tokens")
@@ -97,7 +99,9 @@ class ReaderSettings(_Group):
     """The model that reads the passages with the question: it ranks them, finds the answer and decides refusal."""
 
     model: str = Field("default", description="default: the one that comes with Citadel; none; or a folder")
-    engine: Literal["auto", "openvino", "torch"] = Field("auto", description="auto: the fastest that this machine runs")
+    engine: Literal["auto", "openvino", "torch"] = Field(
+        "auto", description="openvino, torch; auto: the fastest that this machine runs"
+    )
     passages: int = Field(8, ge=1, le=100, description="passages read for a question; the best of them are kept")
     threads: int = Field(0, ge=0, le=256, description="processor threads; 0: all cores")
 
@@ -106,7 +110,9 @@ class AnswerSettings(_Group):
     """How answers are worded and checked."""
 
     words: Literal["auto", "reader", "generator", "quotes"] = Field(
-        "auto", description="who words it; reader: the span it found; quotes: whole sentences; auto: what measures best"
+        "auto",
+        description="who words it; reader: the span it found; generator: the model; quotes: whole sentences; "
+        "auto: the reader where it is sure, else the model",
     )
     max_question_chars: int = Field(4000, ge=100, le=100_000, description="longest question, in characters")
     support: float = Field(0.7, ge=0, le=1, description="share of a sentence's terms that its passage must hold")

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfWriter
 
+from app.attachments import MAX_WAITS_PER_PERSON
 from app.catalogue import Catalogue
 from app.knowledge_base import KnowledgeBase
 from app.people.attached import MAX_ATTACHMENTS, Attached, free_name
@@ -244,11 +245,27 @@ def test_whoever_asks_while_a_file_is_read_waits_for_it_or_stops_waiting(
     waiting = attachments.wait(desk.ann.id, conversation)
     assert [file.state for file in next(waiting).pending] == ["uploading"]
     desk.at(desk.ann).put(f"{place(conversation, begun['id'])}/content", content=RENT.encode())
-    attachments.stop_waiting(conversation)
+    attachments.stop_waiting(desk.ann.id, conversation)
     assert [file.state for file in list(waiting)[-1].pending] == ["reading"]
     assert list(attachments.wait(desk.ann.id, conversation, is_there=lambda: False))[-1].pending
     gate.set()
     assert [file.state for file in list(attachments.wait(desk.ann.id, conversation))[-1].files] == ["ready"]
+
+
+def test_a_wait_ends_when_another_page_waits_for_the_same_and_the_oldest_of_too_many(desk: Desk) -> None:
+    attachments, places = desk.visitors.attachments, [desk.begun(desk.ann) for _ in range(MAX_WAITS_PER_PERSON + 1)]
+    for conversation in places:
+        desk.announce(desk.ann, conversation, "lease.txt", len(RENT))
+    older, newer = (attachments.wait(desk.ann.id, places[0]) for _ in range(2))
+    assert next(older).pending
+    assert next(newer).pending
+    assert len(list(older)) == 1, "its thread is free"
+    others = [attachments.wait(desk.ann.id, conversation) for conversation in places[1:]]
+    assert all(next(other).pending for other in others)
+    assert len(list(newer)) == 1
+    assert all(next(other).pending for other in others), "the others wait on"
+    for other in others:
+        other.close()
 
 
 # --- whose they are ---------------------------------------------------------------------------------------------------
@@ -557,16 +574,37 @@ def test_an_upload_that_breaks_off_or_brings_more_than_it_said_is_no_file(desk: 
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, UploadBroken.code)
         assert desk.left()[1] == []
     assert ann.put(content, content=RENT.encode()).status_code == 200, "it can be sent again"
-    assert ann.put(content, content=RENT.encode()).status_code == 400, "but not once it was received"
+    desk.wait(desk.ann, conversation)
+    again = ann.put(content, content=b"something else")
+    assert again.status_code == 200, "who sends it again did not hear that it had come"
+    assert desk.states(desk.ann, conversation) == {"lease.txt": "ready"}
+    assert "84,000" in desk.asked(desk.ann, conversation)
+
+
+def test_of_two_that_bring_the_same_file_the_later_takes_nothing_away(desk: Desk) -> None:
+    conversation, attachments = desk.begun(desk.ann), desk.visitors.attachments
+    (begun,) = desk.announce(desk.ann, conversation, "lease.txt", len(RENT)).json()["files"]
+    both = [attachments.open(desk.ann.id, conversation, begun["id"]) for _ in range(2)]
+    for incoming in both:
+        assert incoming is not None
+        incoming.write(RENT.encode())
+        attachments.received(desk.ann.id, incoming)
+        incoming.discard()
     desk.wait(desk.ann, conversation)
     assert desk.states(desk.ann, conversation) == {"lease.txt": "ready"}
+    assert [path.name for path in desk.left()[1]] == ["lease.txt"]
+    assert "84,000" in desk.asked(desk.ann, conversation)
 
 
 def test_an_upload_of_which_nothing_comes_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     conversation = desk.begun(desk.ann)
     desk.announce(desk.ann, conversation, "lease.txt", len(RENT))
     assert desk.states(desk.ann, conversation) == {"lease.txt": "uploading"}
-    monkeypatch.setattr("app.attachments.STALLED_SECONDS", -1.0)
+    monkeypatch.setattr("app.attachments.STALLED_SECONDS", 0.05)
+    time.sleep(0.1)
+    desk.at(desk.ann).get(f"{place(conversation)}?sending=true").raise_for_status()
+    assert desk.states(desk.ann, conversation) == {"lease.txt": "uploading"}, "a proxy may hold it back from us"
+    time.sleep(0.1)
     assert desk.states(desk.ann, conversation) == {"lease.txt": UploadBroken.code}
 
 
@@ -733,6 +771,36 @@ def test_a_file_is_attached_asked_about_opened_and_removed(page: Page, monkeypat
     expect(page.locator("#attachments")).to_be_hidden()
     page.locator(".chip").first.click()
     expect(page.locator(".pane-message")).to_have_text("This document has been deleted.")
+
+
+@pytest.mark.browser
+@pytest.mark.flaky(reruns=2)
+def test_a_conversation_that_is_deleted_while_its_question_waits_for_a_file_stays_deleted(
+    page: Page, house: tuple[str, dict[str, str], KnowledgeBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, tokens, _ = house
+    gate, attach, patience = threading.Event(), OwnKnowledgeBase.attach, PATIENCE_SECONDS * 1000
+
+    def slowly(self: OwnKnowledgeBase, path: Path, **how: Any) -> Any:
+        assert gate.wait(PATIENCE_SECONDS)
+        return attach(self, path, **how)
+
+    monkeypatch.setattr(OwnKnowledgeBase, "attach", slowly)
+    sent: Any = {"name": "lease.txt", "mimeType": "text/plain", "buffer": RENT.encode()}
+    page.locator("#attach-input").set_input_files(sent)
+    expect(page.locator(".attachment", has_text="lease.txt")).to_contain_text("Reading", timeout=patience)
+    page.locator("#question textarea").fill(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator("#current .stage")).to_be_visible(timeout=patience)
+    conversation = f"/api/conversations/{page.url.partition('?c=')[2]}"
+    with httpx.Client(base_url=address, cookies={SESSION_COOKIE: tokens["rea"]}, timeout=PATIENCE_SECONDS) as other:
+        assert other.delete(conversation).status_code == 204
+        gate.set()
+        expect(page.locator(".toast-body")).to_contain_text("This conversation has been deleted", timeout=patience)
+        expect(page.locator("#current .stage")).to_have_count(0)
+        expect(page.get_by_role("button", name="Send")).to_be_visible()
+        assert page.locator("#question textarea").input_value() == QUESTION
+        assert other.get(f"{conversation}.md").status_code == 404
 
 
 @pytest.mark.browser

@@ -339,7 +339,9 @@ class Watch:
 def browser(chromium_path: str | None) -> Iterator[Browser]:
     """A Chromium that finds no other address."""
     with chromium(chromium_path, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1") as launched:
+        expect.set_options(timeout=PATIENCE_MS)
         yield launched
+        expect.set_options(timeout=5_000)  # Playwright's own
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 
 from app.cli import COMMANDS, main, parser
+from core.errors import ModelHashMismatch
 from core.settings import load_settings
 from core.tables import load
 from llm.embedders import Embedder, open_embedder
+from llm.registry import resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., tuple[int, str, str]]
@@ -290,3 +293,26 @@ def test_a_closed_pipe_ends_the_program_quietly(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(timeout=60) == 0
         assert process.stderr.read() == b""
+
+
+def test_set_up_reads_pinned_models_again_when_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"weights")
+    name = f"file:{model}@sha256={hashlib.sha256(b'weights').hexdigest()}"
+    resolve(name, tmp_path / "data" / "models")
+    stamp = model.stat()
+    model.write_bytes(b"WEIGHTS")
+    os.utime(model, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # it looks as it did
+    resolve(name, tmp_path / "data" / "models")
+    options = [
+        "--data",
+        str(tmp_path / "data"),
+        "--set",
+        f"generator.model={name}",
+        "--set",
+        f"embedder.model={tmp_path}",
+    ]
+    assert main([*options, "setup", "--verify"]) == ModelHashMismatch.exit_code
+    assert "the file is not the one that was pinned" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from app.jobs import Job, Jobs, JobState
 from app.uploads import MAX_NAME_BYTES, Uploads, checked_collection, safe_name
-from core.errors import DiskFull, FileTooLarge, StoreLocked, UsageError
+from core.errors import DiskFull, FileTooLarge, StoreError, StoreLocked, UsageError
 from core.interfaces import StoredSource
 from ingest.reports import FileDone, FileReport, IngestEvent, IngestReport
 
@@ -93,6 +93,34 @@ def test_a_job_is_cancelled_while_it_runs_and_before_it_starts() -> None:
 def test_an_error_that_stops_an_ingest_is_the_jobs_last_word(error: StoreLocked | DiskFull) -> None:
     state = _ended(Jobs().start([Path("a")], collection="hr", into=Reads(error=error)))
     assert (state.stage, state.error) == ("failed", error)
+
+
+def test_what_is_to_be_done_at_the_end_of_a_job_is_done_once_however_it_ends() -> None:
+    gate, jobs, ended = Event(), Jobs(), list[tuple[str, int]]()
+
+    def note(state: JobState) -> None:
+        ended.append((state.stage, len(state.reports)))
+
+    first = jobs.start([Path("a"), Path("b")], collection="one", into=Reads(wait=gate), on_end=note)
+    second = jobs.start([Path("c")], collection="two", into=Reads(), on_end=note)
+    next(state for state in first.live.watch(pause_seconds=0.001) if state.reports)
+    second.cancel()
+    first.cancel()
+    assert _ended(first).stage == "cancelled"
+    failed = jobs.start([Path("a")], collection="hr", into=Reads(error=StoreLocked("another writes")), on_end=note)
+    assert _ended(failed).stage == "failed"
+    assert ended == [("cancelled", 0), ("cancelled", 1), ("failed", 0)]
+
+
+def test_a_piece_of_work_that_fails_unforeseen_keeps_nothing_behind_it_waiting() -> None:
+    jobs = Jobs()
+    broken = jobs.start([Path("a")], collection="one", into=Reads(error=StoreLocked("held")), on_end=_fail)
+    assert _ended(broken).stage == "failed"
+    assert _ended(jobs.start([Path("b")], collection="two", into=Reads())).stage == "finished"
+
+
+def _fail(state: JobState) -> None:
+    raise RuntimeError("unforeseen")
 
 
 def test_closing_cancels_what_runs() -> None:
@@ -187,3 +215,31 @@ def test_the_name_of_a_collection_is_short_and_printable() -> None:
     for name in ("", "  ", "a\nb", "x" * 61, "a\u202eb"):
         with pytest.raises(UsageError):
             checked_collection(name)
+
+
+def test_a_failed_upload_is_not_discarded_where_its_earlier_version_is_a_document(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, max_mb=1)
+    kept = uploads.keep(_received(uploads, "a.txt", "a"), collection="hr", person_id="ann")
+    stored = _source(kept)
+    uploads.discard_failed("a.txt", collection="hr", stored=[stored])
+    assert kept.exists()
+    uploads.discard_failed("a.txt", collection="hr")
+    assert not kept.exists()
+
+
+def test_a_file_that_cannot_be_kept_takes_no_room(tmp_path: Path) -> None:
+    from app.people.database import People
+    from app.people.quota import Quota
+    from tests.small_people import add
+
+    with People.open(tmp_path / "data") as people:
+        ann, quota = add(people, "Ann"), Quota(people, quota_mb=1)
+        uploads = Uploads(tmp_path / "data", max_mb=1, quota=quota)
+        uploads.folder.mkdir(parents=True)
+        (uploads.folder / "hr").write_text("a file where a folder should be", "utf-8")
+        received = uploads.incoming_of(ann.id) / "hash" / "a.txt"
+        received.parent.mkdir(parents=True)
+        received.write_text("a", "utf-8")
+        with pytest.raises(StoreError, match=r"a\.txt: .*cannot be kept"):
+            uploads.keep(received, collection="hr", person_id=ann.id)
+        assert quota.used(ann.id) == 0

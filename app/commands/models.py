@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 
-from core.settings import LoadedSettings
+from core.settings import LoadedSettings, Settings
 
 
 def setup(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
@@ -15,6 +16,8 @@ def setup(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
 
     started = time.perf_counter()
     settings = loaded.settings
+    if arguments.verify:
+        _verify(settings)
     services = Services(settings, progress=show_progress)
     services.embedder.encode_query("ready?")
     print(f"embedder   {settings.embedder.model}, by {services.embedder.engine}")
@@ -22,13 +25,29 @@ def setup(arguments: argparse.Namespace, loaded: LoadedSettings) -> int:
     print(f"reader     {settings.reader.model}, by {reader.engine}" if reader else "reader     none")
     writer = services.writer_model
     if writer is None:
-        print("generator  none: answers are quotes alone")
+        print("generator  none: answers are the reader's words, or quotes")
     else:
         n_tokens = writer.count_tokens("ready?")
         print(f"generator  {settings.generator.model}, by {settings.generator.backend}: {n_tokens} tokens in 'ready?'")
     services.close()
     print(f"ready in {time.perf_counter() - started:.1f} s")
     return 0
+
+
+def _verify(settings: Settings) -> None:
+    """Hash the files of the models that are known or were fetched, whatever was noted of them before.
+
+    Raises:
+        ModelDamaged: One is cut short.
+        ModelHashMismatch: One is not what it was.
+    """
+    from llm.registry import is_registered, resolve
+
+    writes = settings.generator.backend in ("llamacpp", "transformers")
+    for name in (settings.embedder.model, *([settings.generator.model] if writes else [])):
+        if is_registered(name):
+            resolve(name, settings.models_dir, partial(show_progress, name), verify=True)
+            print(f"verified   {name}")
 
 
 def show_progress(name: str, done: int, total: int) -> None:

@@ -111,9 +111,11 @@
   async function look() {
     const mine = conversation;
     try {
-      const answered = await fetch(addressOf(mine), { cache: "no-store" });
+      const sends = [...uploads.values()].some((upload) => upload.conversation === mine);
+      const answered = await fetch(addressOf(mine) + (sends ? "&sending=true" : ""), { cache: "no-store" });
       if (mine !== conversation) return;
       if (answered.ok) show(await answered.json());
+      else if (answered.status >= 500) throw new Error(String(answered.status));
     } catch {
       if (mine === conversation) looking = setTimeout(look, AWAY_MS); // that the server is away is said elsewhere
     }

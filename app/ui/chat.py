@@ -134,17 +134,21 @@ class ChatEvents:
         if not question.strip():
             yield self._shown(conversation, request)
             return
-        if conversation.running is None and not (yield from self._files_read(conversation, request)):
+        idle = conversation.running is None
+        if idle and not (yield from self._files_read(conversation, request)):
             return
         try:
             turn = conversation.ask(self._asked(conversation, request), question, filter=_filter(scope))
         except Throttled as error:  # what was typed stays
             warn(explain(error, self.language))
-            yield _unchanged()
+            yield _at_rest()
             return
         if turn is None:  # the page that asked it, or the eldest, follows it already
             inform(say("chat.busy", self.language))
-            yield _unchanged()
+            if idle:  # another page asked while this one waited for files
+                yield from self._follow(conversation, request, clear=False)
+            else:
+                yield _unchanged()
             return
         yield from self._follow(conversation, request, clear=True)
 
@@ -172,9 +176,9 @@ class ChatEvents:
     def stop(self, conversation_id: str, request: gr.Request) -> None:
         """Stop the answer that is being written, or a question that waits for files."""
         conversation = self._conversation(request, conversation_id)
-        self.visitors.attachments.stop_waiting(conversation.id)
-        if conversation.running:
-            conversation.running.stop()
+        self.visitors.attachments.stop_waiting(_owner(request), conversation.id)
+        if running := conversation.running:
+            running.stop()
 
     def begin(self, request: gr.Request) -> Update:
         """Begin a new conversation; an answer that is still written in the old one is left."""
@@ -257,11 +261,15 @@ class ChatEvents:
                     yield gr.skip(), said, busy, conversation.id
             if not is_there():  # gone, or shows another conversation
                 return False
+        if self._found(request, conversation.id) is None:  # deleted meanwhile
+            inform(say("chat.gone", self.language))
+            yield _at_rest()
+            return False
         failed = [file.name for file in found.files if file.id in awaited and file.state == "failed"]
         if failed:
             warn(say("attach.not_asked", self.language, name=failed[0]))
         if failed or found.pending:
-            yield gr.skip(), "", _composer(busy=False, clear=False), gr.skip()
+            yield _at_rest()
             return False
         return True
 
@@ -320,6 +328,11 @@ class ChatEvents:
 
 def _unchanged() -> Update:
     return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+
+
+def _at_rest() -> Update:
+    """Return what ends a wait: nothing is written or waited for, and what was typed stays."""
+    return gr.skip(), "", _composer(busy=False, clear=False), gr.skip()
 
 
 def _composer(*, busy: bool, clear: bool) -> Any:

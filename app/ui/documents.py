@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from app.jobs import Job, Jobs
+from app.jobs import Job, Jobs, JobState
 from app.people.audit import Action
 from app.people.records import CollectionRights
 from app.texts import explain, say
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_COLLECTION = "default"
 SHOWN_DOCUMENTS = 200
+_TOLD_REFUSED = 3  # files, each with its reason; of more only how many
 _ALL = ""
 _LIST_JS = """
 element.addEventListener('click', (event) => {
@@ -195,11 +196,27 @@ class DocumentsEvents:
         own = self._own(request)
         try:
             collection = own.collection_for(checked_collection(into or ""))
-            kept = [self.uploads.keep(path, collection=collection, person_id=_id(request)) for path in received]
         except CitadelError as error:
             warn(explain(error, self.language))
             return None, gr.skip()
-        return None, self._begun(kept, collection, own, request)
+        kept, refused = [], []
+        for path in received:  # one that is refused harms no other
+            try:
+                kept.append(self.uploads.keep(path, collection=collection, person_id=_id(request)))
+            except CitadelError as error:
+                refused.append(explain(error, self.language))
+        for said in refused[:_TOLD_REFUSED]:
+            warn(said)
+        if len(refused) > _TOLD_REFUSED:
+            warn(say("docs.more_refused", self.language, n=len(refused) - _TOLD_REFUSED))
+
+        def discard_unread(state: JobState) -> None:
+            read = {report.path for report in state.reports}
+            for path in (path for path in kept if path.name not in read):
+                stored = own.documents(collection=collection)
+                self.uploads.discard_failed(path.name, collection=collection, stored=stored)
+
+        return None, self._begun(kept, collection, own, request, on_end=discard_unread) if kept else gr.skip()
 
     def read(self, folder: str, into: str, request: gr.Request) -> Update:
         """Begin to read a folder of this machine."""
@@ -281,9 +298,17 @@ class DocumentsEvents:
         """Return the newest job that the person may see: their own; who administers sees all."""
         return self.jobs.newest(None if self._own(request).access.role == "admin" else _id(request))
 
-    def _begun(self, paths: list[Path], collection: str, own: OwnKnowledgeBase, request: gr.Request) -> str:
+    def _begun(
+        self,
+        paths: list[Path],
+        collection: str,
+        own: OwnKnowledgeBase,
+        request: gr.Request,
+        *,
+        on_end: Callable[[JobState], None] = lambda state: None,
+    ) -> str:
         label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
-        job = self.jobs.start(paths, collection=collection, into=own, label=label, owner=_id(request))
+        job = self.jobs.start(paths, collection=collection, into=own, label=label, owner=_id(request), on_end=on_end)
         self._note(request, "documents_added", collection)
         return job_html(job.state, self.language)
 

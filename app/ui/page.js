@@ -36,6 +36,7 @@
     let html;
     try {
       const answered = await fetch(`/header?lang=${texts.language.slice(0, 2)}`);
+      if (answered.status >= 500) throw new Error(String(answered.status));
       html = answered.ok ? await answered.text() : "";
     } catch {
       setTimeout(addHeader, AGAIN_MS); // that the server is away is said elsewhere

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.people.records import Person
@@ -175,7 +176,7 @@ def doors_router(visitors: Visitors, uploads: Uploads) -> APIRouter:
         if person.role == "reader":
             raise NotAllowed("you may not add documents", remedy="Ask an administrator")
         try:
-            uploads.require_room(person.id, _announced(request))
+            await run_in_threadpool(uploads.require_room, person.id, _announced(request))
         except QuotaReached as error:  # shown as it is, beside the place where files are dropped
             language: Language = "zh" if request.url.path.startswith("/zh/") else "en"
             return PlainTextResponse(explain(error, language), status_code=error.http_status)

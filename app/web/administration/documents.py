@@ -97,7 +97,8 @@ class DocumentsDesk(Desk):
         name, path = visit.named("name"), visit.sent["path"]
         visit.own.access.require(name, "write")
         visit.office.knowledge_base.forget_failures([path], collection=name)
-        visit.office.uploads.discard_failed(path, collection=name)
+        stored = visit.office.knowledge_base.documents(collection=name)
+        visit.office.uploads.discard_failed(path, collection=name, stored=stored)
         return visit.done("failure_forgotten", path=PLACE + in_address(name))
 
     def _cancel(self, visit: Visit) -> Response:
