@@ -502,22 +502,44 @@ def test_the_best_span_within_a_sentence_stays_within_it() -> None:
     assert reading.best(20, 30) is None
 
 
-def test_of_spans_that_are_nearly_as_good_the_widest_is_drawn_around_the_best() -> None:
-    def reading(first: float, last: float) -> WindowReading:
-        return WindowReading(
-            offsets=((0, 3), (4, 7), (8, 11), (12, 15)),
-            start=np.array([first, 5.0, 0.0, 0.0], np.float32),
-            end=np.array([0.0, 5.0, last, 0.0], np.float32),
-            nowhere=(0.0, 0.0),
-            relevant=0.0,
-            holds=0.0,
-            supports=0.0,
-        )
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [(4.6, 4.6, (0, 11)), (4.6, -9.0, (0, 7)), (-9.0, 4.6, (4, 11)), (-9.0, -9.0, (4, 7))],
+)
+def test_of_spans_that_may_be_right_the_one_is_drawn_that_is_worth_most(
+    first: float, last: float, expected: tuple[int, int]
+) -> None:
+    """An end that may well be further out is taken along, and the score stays the likeliest span's."""
+    reading = WindowReading(
+        offsets=((0, 3), (4, 7), (8, 11), (12, 15)),
+        start=np.array([first, 5.0, -9.0, -9.0], np.float32),
+        end=np.array([-9.0, 5.0, last, -9.0], np.float32),
+        nowhere=(0.0, 0.0),
+        relevant=0.0,
+        holds=0.0,
+        supports=0.0,
+    )
+    span = reading.best()
+    assert span is not None
+    assert ((span.start, span.end), span.score) == (expected, 10.0)
 
-    for first, last, expected in ((4.6, 4.6, (0, 11)), (4.6, 1.0, (0, 7)), (1.0, 4.6, (4, 11)), (1.0, 1.0, (4, 7))):
-        span = reading(first, last).best()
+
+def test_a_long_passage_with_many_spans_is_read_in_a_moment_and_within_its_bounds() -> None:
+    dice = np.random.default_rng(1)
+    n = 170
+    reading = WindowReading(
+        offsets=tuple((4 * i, 4 * i + 3) for i in range(n)),
+        start=dice.normal(size=n).astype(np.float32),
+        end=dice.normal(size=n).astype(np.float32),
+        nowhere=(0.0, 0.0),
+        relevant=0.0,
+        holds=0.0,
+        supports=0.0,
+    )
+    for low, high in ((0, 4 * n), (100, 300), (100, 104)):
+        span = reading.best(low, high)
         assert span is not None
-        assert ((span.start, span.end), span.score) == (expected, 10.0)
+        assert low <= span.start < span.end <= high
 
 
 def test_nothing_to_read_is_read_as_nothing(kept: Path, models: Path) -> None:

@@ -26,9 +26,13 @@ from llm.reader.windows import Framer, Window, segments
 
 Floats = npt.NDArray[np.float32]
 LONGEST_ANSWER = 64  # tokens
-# Log-odds within which a wider span is preferred: of held-out questions (445 English, 501 Chinese) the whole answer is
-# held 14 to 21 points more often than by the best span, for up to 5 points of F1 (7 in Chinese tables and manuals).
-NEARLY = 1.5
+# What a span is worth against the one that is right: its F1 with it, and so much more where it holds all of it. The
+# distribution over spans is softened, for the reader is surer of the ends than it is right. Of held-out questions (409
+# of public sets, 400 of written documents) the whole answer is held 12 to 19 points more often than by the likeliest
+# span, for 1 to 4 points of F1.
+WHOLE_WEIGHS = 0.5
+TEMPERATURE = 1.5
+_HYPOTHESES = 48
 _REQUESTS = 2
 _MAX_TOKENS = 512
 
@@ -57,14 +61,14 @@ class WindowReading:
     def best(self, low: int = 0, high: int = 1 << 60) -> Span | None:
         """Return the best span among the characters ``[low, high)``; None where no token lies there.
 
-        It is drawn as wide as the reader finds nearly as good: of two that end elsewhere, the longer one leaves less of
-        the answer out.
+        It is the one that is worth most in expectation over all that the reader finds possible, which is often wider
+        than the likeliest; ``score`` is the likeliest one's.
         """
         inside = [i for i, (a, b) in enumerate(self.offsets) if a < high and b > low and b > a]
         if not inside:
             return None
         first, last = inside[0], inside[-1] + 1
-        a, b, score = _widest_best(self.start[first:last], self.end[first:last])
+        a, b, score = _expected_best(self.start[first:last], self.end[first:last])
         return Span(
             start=max(low, self.offsets[first + a][0]),
             end=min(high, self.offsets[first + b][1]),
@@ -72,18 +76,26 @@ class WindowReading:
         )
 
 
-def _widest_best(start: Floats, end: Floats) -> tuple[int, int, float]:
-    """Return the first and last token of the widest span that covers the best and is nearly as good, and the best's
-    score."""
+def _expected_best(start: Floats, end: Floats) -> tuple[int, int, float]:
+    """Return the first and last token of the span that is worth most in expectation, and the likeliest one's score.
+
+    Minimum Bayes risk decoding (Goel and Byrne 2000): the likeliest spans are the hypotheses of what is right.
+    """
     n = len(start)
     length = np.arange(n)[None, :] - np.arange(n)[:, None]  # of a span from the row to the column, less one
-    scores = np.where((length >= 0) & (length < LONGEST_ANSWER), start[:, None] + end[None, :], -math.inf)
-    a, b = divmod(int(np.argmax(scores)), n)
-    best = float(scores[a, b])
-    covering = scores[: a + 1, b:] >= best - NEARLY
-    rows, columns = np.nonzero(covering)
-    widest = int(np.argmax(columns - rows))
-    return int(rows[widest]), b + int(columns[widest]), best
+    scores = np.where((length >= 0) & (length < LONGEST_ANSWER), start[:, None] + end[None, :], -math.inf).ravel()
+    likely = np.argpartition(-scores, _HYPOTHESES)[:_HYPOTHESES] if len(scores) > _HYPOTHESES else np.arange(n * n)
+    likely = likely[np.isfinite(scores[likely])]
+    best = float(scores[likely].max())
+    weights = np.exp((scores[likely] - best) / TEMPERATURE)
+    first, last = likely // n, likely % n
+    a, b = (each.ravel() for each in np.meshgrid(np.unique(first), np.unique(last), indexing="ij"))
+    a, b = a[a <= b], b[a <= b]
+    shared = np.minimum(b[:, None], last) - np.maximum(a[:, None], first) + 1
+    f1 = 2 * np.maximum(shared, 0) / ((b - a + 1)[:, None] + (last - first + 1))
+    whole = (a[:, None] <= first) & (b[:, None] >= last)
+    chosen = int(np.argmax((f1 + WHOLE_WEIGHS * whole) @ weights))
+    return int(a[chosen]), int(b[chosen]), best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
