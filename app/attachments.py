@@ -218,9 +218,8 @@ class Attachments:
         """
         file, attached = incoming.file, Attached(self._people, person_id)
         incoming.require_whole()
-        if not attached.change(
-            file, "reading", of="uploading"
-        ):  # before it is kept: it may not replace another's bytes
+        # Before it is kept: of two that bring the same file, the later may not replace what the sooner brought.
+        if not attached.change(file, "reading", of="uploading"):
             if attached.get(file.conversation, file.id).state in ("reading", "ready"):
                 return  # it came twice, and the other was sooner
             raise UploadBroken("the file is not expected any more", where=file.name, remedy="Attach it again")
