@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, Lock, Timer, current_thread
+from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING
 
 from app.one_by_one import OneByOne
@@ -306,9 +306,8 @@ class Attachments:
         except StoreError as error:
             log.warning("what was attached is deleted later: %s", error)
             with self._lock:
-                waits = self._sweep_later is not None and self._sweep_later.is_alive()
-                if not self._closing and (not waits or self._sweep_later is current_thread()):
-                    self._sweep_later = Timer(_RETRY_SECONDS, self.sweep)
+                if self._sweep_later is None and not self._closing:
+                    self._sweep_later = Timer(_RETRY_SECONDS, self._sweep_again)
                     self._sweep_later.daemon = True
                     self._sweep_later.start()
 
@@ -325,6 +324,11 @@ class Attachments:
         """Stop reading; what was not read yet is when the server is back."""
         self._closing = True
         self._readings.close(patience_seconds=patience_seconds)
+
+    def _sweep_again(self) -> None:
+        with self._lock:
+            self._sweep_later = None
+        self.sweep()
 
     def _sweep(self) -> None:
         folders = [folder for folder in self.folder.glob("*") if folder.is_dir()]

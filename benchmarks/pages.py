@@ -28,9 +28,8 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
-from app.security import SESSION_COOKIE
 from benchmarks.crowded_house import Crowd, HashedServices, fill_evaluations, fill_people, fill_store
-from benchmarks.serving import CHROMIUM_ARGUMENTS, STREAM_ENDED, begin_session, served
+from benchmarks.serving import CHROMIUM_ARGUMENTS, STREAM_ENDED, begin_session, served, sign_in
 from core.settings import load_settings
 
 TARGET_SECONDS = 1.0
@@ -131,7 +130,7 @@ def main() -> int:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
         context.set_default_timeout(PATIENCE_MS)
         token = begin_session(people, crowd.admin, settings.serve)
-        context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
+        sign_in(context, token, address)
         wanted = [look for look in looks(crowd) if options.only in look.name]
         slow = _open_all(context, address, wanted, repeats=options.repeats)
         browser.close()

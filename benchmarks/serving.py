@@ -13,6 +13,7 @@ from threading import Thread
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from playwright.sync_api import BrowserContext
 
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
@@ -62,6 +63,11 @@ def add_person(people: People, name: str, role: Role) -> Person:
 def begin_session(people: People, person: Person, serve: ServeSettings) -> str:
     """Return the token of a new session."""
     return Sessions(people, serve).create(person.id)
+
+
+def sign_in(context: BrowserContext, token: str, address: str) -> None:
+    """Let a browser be signed in at an address by the token of a session."""
+    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])
 
 
 @dataclass(frozen=True, slots=True)

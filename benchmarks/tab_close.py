@@ -34,7 +34,6 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playw
 from app.cases import read_cases
 from app.knowledge_base import KnowledgeBase
 from app.people.database import People
-from app.security import SESSION_COOKIE
 from app.server import serve
 from app.services import Services
 from benchmarks.serving import (
@@ -44,6 +43,7 @@ from benchmarks.serving import (
     add_person,
     begin_session,
     link_models,
+    sign_in,
 )
 from core.records import Event, Message, Retrieved, SearchFilter, Token
 from core.settings import load_settings
@@ -192,8 +192,7 @@ class Rounds:
     def _tried(self, way: Way) -> float | None:
         context = self._browser.new_context(locale="en-GB")
         try:
-            cookie = {"name": SESSION_COOKIE, "value": self._token, "url": self._address}
-            context.add_cookies([{**cookie, "sameSite": "Strict"}])  # type: ignore[list-item]
+            sign_in(context, self._token, self._address)
             page = self._asked(context)
             at = self._dice.choice(["reading", "writing"])
             self._wait_for(at)

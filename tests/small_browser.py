@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from app.security import SESSION_COOKIE
 from benchmarks.serving import CHROMIUM_ARGUMENTS
 
 # How much of the page's picture in the source pane is marker: of a passage, neither nothing nor everything.
@@ -32,8 +31,3 @@ def chromium(path: str | None, *arguments: str) -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=path, args=quiet)
         yield launched
         launched.close()
-
-
-def sign_in(context: BrowserContext, token: str, address: str) -> None:
-    """Let a browser be signed in at an address by the token of a session."""
-    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": address, "sameSite": "Strict"}])

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from app.people.records import Person
 from app.web.administration.routes import DESKS
-from tests.furnished_house import COLLECTION, House, furnished_house, served
+from benchmarks.serving import served, sign_in
+from tests.furnished_house import COLLECTION, House, furnished_house
 from tests.small_app import small_house
-from tests.small_browser import sign_in
 
 # A real browser on a machine that does other things now and then misses an event; a fault of ours fails every time.
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]

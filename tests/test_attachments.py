@@ -30,7 +30,7 @@ from app.people.sessions import Sessions
 from app.security import SESSION_COOKIE
 from app.texts import explain
 from app.uploads import Uploads, attached_collection
-from benchmarks.serving import STREAM_ENDED, served
+from benchmarks.serving import STREAM_ENDED, served, sign_in
 from core.errors import (
     CitadelError,
     NotAllowed,
@@ -45,7 +45,6 @@ from core.errors import (
 from core.records import SearchFilter
 from core.settings import ServeSettings
 from tests.small_app import small_house
-from tests.small_browser import sign_in
 from tests.small_chat import Chat
 from tests.small_people import add
 

@@ -38,14 +38,14 @@ from app.security import SESSION_COOKIE
 from app.trials import Side, Trials
 from app.ui.render import file_name
 from app.uploads import MAX_COLLECTION_CHARS, safe_name
-from benchmarks.serving import STREAM_ENDED, served
+from benchmarks.serving import STREAM_ENDED, served, sign_in
 from core.errors import printable
 from core.interfaces import Ingestible, StoredFailure
 from core.records import Answer, Citation, Event, Finished, Hit, Message, Retrieved, SearchFilter, Sentence, Token
 from core.settings import AnswerSettings, ServeSettings
 from tests.attack_texts import ATTACK_TEXTS
 from tests.small_app import SmallServices, small_settings
-from tests.small_browser import chromium, sign_in
+from tests.small_browser import chromium
 from tests.small_header import go_to
 from tests.small_people import add
 from tests.small_store import ingestible, open_writer
@@ -56,7 +56,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHELF = "texts"
 PATIENCE_MS = 120_000
 SEEN_CHARS = 40  # of the beginning of a text, without white space: what pages cut is longer
-PIECE_CHARS, PIECE_SECONDS = 131, 0.02
+PIECE_CHARS, PIECE_SECONDS = 131, 0.05
 NAME_BYTES = 180
 RATED = 5
 LEAVING = re.compile("AbortError: signal is aborted|Connection errored out")
@@ -413,7 +413,7 @@ def test_an_answer_while_it_is_written_and_the_question_that_was_typed(watch: Wa
     while page.locator(".turn[aria-busy]").count():
         halves.add(plain(page.evaluate("document.querySelector('.turn[aria-busy] .answer')?.innerText ?? ''")))
         assert watch.look(page) == []
-    assert len(halves) > 2
+    assert len(halves) > 5
     assert all(whole.startswith(half) for half in halves)
     expect(page.locator(".foot")).to_have_count(1, timeout=PATIENCE_MS)
     assert unseen(page.locator(".asked").inner_text(), [typed]) == []

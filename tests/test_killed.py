@@ -24,11 +24,10 @@ from app.people.history import History
 from app.people.records import KeptTurn, Person
 from app.people.sessions import Sessions
 from app.server import listen
-from benchmarks.serving import STREAM_ENDED
+from benchmarks.serving import STREAM_ENDED, sign_in
 from core.interfaces import StoredSource
 from core.settings import ServeSettings
 from tests.small_app import SmallServices, small_settings
-from tests.small_browser import sign_in
 from tests.small_header import go_to
 from tests.small_people import add
 from tests.small_server import WORDS

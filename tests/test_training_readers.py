@@ -371,11 +371,16 @@ def test_the_documents_written_for_training_are_whole_and_those_held_out_are_apa
     folder = Path("llm/training/written")
     sides: dict[str, set[str]] = {}
     both = {"en", "zh"}
-    for name, languages in (("english", {"en"}), ("chinese", {"zh"}), ("held_out", both), ("held_out_pairs", both)):
+    for name, languages, most_unanswerable in (
+        ("english", {"en"}, 0.2),
+        ("chinese", {"zh"}, 0.25),
+        ("held_out", both, 0.2),
+        ("held_out_pairs", both, 0.25),
+    ):
         _, records, wrong = read_file(folder / f"{name}.jsonl", on_error="collect")
         assert not wrong
         assert {record.language for record in records} == languages
-        assert 0.08 < sum(not record.answerable for record in records) / len(records) < 0.35
+        assert 0.08 < sum(not record.answerable for record in records) / len(records) < most_unanswerable
         sides[name] = {record.document for record in records}
     assert not (sides["held_out"] | sides["held_out_pairs"]) & (sides["english"] | sides["chinese"])
     assert not sides["held_out"] & sides["held_out_pairs"]

@@ -21,11 +21,11 @@ from app.people.history import History
 from app.people.sessions import Sessions
 from app.security import SESSION_COOKIE
 from app.web.gradio_doors import EventPace
-from benchmarks.serving import STREAM_ENDED, served
+from benchmarks.serving import STREAM_ENDED, served, sign_in
 from core.records import Event, Message, SearchFilter, Token
 from core.settings import ServeSettings
 from tests.small_app import SmallServices, small_settings
-from tests.small_browser import MARKED, sign_in
+from tests.small_browser import MARKED
 from tests.small_header import go_to
 from tests.small_people import add
 
@@ -36,8 +36,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 QUESTION = "How many days of paid annual leave do full-time employees have?"
 QUOTE = "Full-time employees have 27 days of paid annual leave in a calendar year"
-# What Gradio's own script says of its open connection when a page is left, and Chromium of an event that came too fast.
-LEAVING = re.compile("AbortError: signal is aborted|Connection errored out|status of 429")
+# What Gradio's own script says of its open connection when a page is left.
+LEAVING = re.compile("AbortError: signal is aborted|Connection errored out")
 
 
 class PacedKnowledgeBase(KnowledgeBase):
@@ -104,7 +104,13 @@ def address(kb: KnowledgeBase, people: People) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, token: str) -> Iterator[Page]:
+def excused() -> list[str]:
+    """What the browser may say in the console in this test, where errors are what is tested."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, token: str, excused: list[str]) -> Iterator[Page]:
     """A browser on the chat in which a new person is signed in.
 
     At the end it must have said no error and asked no other server.
@@ -132,7 +138,7 @@ def page(browser: Browser, address: str, token: str) -> Iterator[Page]:
     opened.wait_for_function(STREAM_ENDED, timeout=30_000)
     yield opened
     context.close()
-    assert errors == []
+    assert [error for error in errors if not any(words in error for words in excused)] == []
     assert elsewhere == []
 
 
@@ -181,7 +187,10 @@ def test_a_question_is_answered_with_a_quote_whose_page_opens_with_the_passage_m
     assert 0.001 < page.evaluate(MARKED) < 0.2
 
 
-def test_who_is_too_fast_is_told_so_and_keeps_what_was_typed(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_too_fast_is_told_so_and_keeps_what_was_typed(
+    page: Page, excused: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    excused.append("status of 429")
     with monkeypatch.context() as hurried:
         hurried.setattr(EventPace, "wait", lambda self, person_id: 4.0)
         page.locator("#question textarea").fill(QUESTION)

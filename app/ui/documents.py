@@ -212,9 +212,10 @@ class DocumentsEvents:
 
         def discard_unread(state: JobState) -> None:
             read = {report.path for report in state.reports}
-            for path in (path for path in kept if path.name not in read):
+            if unread := [path.name for path in kept if path.name not in read]:
                 stored = own.documents(collection=collection)
-                self.uploads.discard_failed(path.name, collection=collection, stored=stored)
+                for name in unread:
+                    self.uploads.discard_failed(name, collection=collection, stored=stored)
 
         return None, self._begun(kept, collection, own, request, on_end=discard_unread) if kept else gr.skip()
 
