@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from llm.embedders.int8 import map_words
 from llm.reader import Reader, load_network, open_reader, references
 from llm.reader.compressor import ReaderCompressor
 from llm.reader.exporting import export
+from llm.reader.mixing import known_of, parts_of
 from llm.reader.network import ReaderNetwork, from_embedder
 from llm.reader.pairs import (
     Known,
@@ -60,7 +62,8 @@ from llm.reader.training import (
     roc_area,
 )
 from llm.reader.weights import MANIFEST, WEIGHTS, read_manifest
-from llm.reader.windows import END, Framer, runs, segments
+from llm.reader.windows import END, WINDOW_TOKENS, Framer, runs, segments
+from llm.training.records import Passage, Record
 from tests.small_e5 import pack
 
 PASSAGE = "The pump was built in 1954. It weighs 40 kg and stands in the yard. The valve is red. Nobody knows why."
@@ -185,6 +188,55 @@ def test_a_part_of_the_passage_without_the_answer_does_not_hold_it() -> None:
     assert found is not None
     assert found.holds == 0
     assert "1954" not in found.text
+
+
+def test_half_the_windows_are_as_long_as_what_is_read_when_serving() -> None:
+    passage = " ".join(f"Sentence number {i} tells of gears." for i in range(60)) + " It was built in 1954."
+    known = Known(question="When?", context="", passage=passage, spans=((len(passage) - 5, len(passage) - 1),))
+    lengths = [count(holding(known, count, random.Random(seed)).text) for seed in range(200)]
+    assert max(lengths) <= WINDOW_TOKENS
+    assert 80 <= sum(length > WINDOW_TOKENS - 10 for length in lengths) <= 130
+
+
+def part(i: int) -> Passage:
+    return Passage(text=f"Part {i}\n\nGear {i} was made in {1950 + i}.", title="Gears")
+
+
+def asked_of(i: int) -> Record:
+    passage = replace(part(i), spans=((len(part(i).text) - 5, len(part(i).text) - 1),))
+    others = tuple(part(j) for j in range(6) if j != i)
+    return Record(
+        id=f"gears#{i}", question=f"when was gear {i} made", language="en", kind="number", answer=str(1950 + i),
+        passages=(passage,), distractors=others, place=i,
+    )  # fmt: skip
+
+
+def test_a_part_of_a_document_is_read_with_its_neighbours_as_search_joins_them() -> None:
+    records = [asked_of(i) for i in range(6)]
+    parts, read = parts_of(records), set()
+    for seed in range(60):
+        known = known_of(
+            records[2], [part(5)], dress=lambda p: p.title, parts=parts, chosen=random.Random(seed)
+        )  # fmt: skip
+        assert known is not None
+        assert [known.passage[a:b] for a, b in known.spans] == ["1952"]
+        read.add(known.passage)
+        assert known.passage in "\n\n".join(part(i).text for i in range(5))  # in its order, two on each side at most
+        assert known.negatives[0][1] in "\n\n".join(part(i).text for i in (3, 4, 5))
+    assert len(read) == 9
+
+
+def test_a_passage_without_a_place_in_a_document_is_read_alone() -> None:
+    record = replace(asked_of(2), place=None)
+    known = known_of(record, [], dress=lambda p: p.title, parts={}, chosen=random.Random(0))
+    assert known is not None
+    assert known.passage == part(2).text
+
+
+@pytest.mark.parametrize("place", [-1, 6])
+def test_a_place_outside_the_document_is_refused(place: int) -> None:
+    with pytest.raises(ValueError, match="not among its document's 5 other parts"):
+        replace(asked_of(2), place=place)
 
 
 def test_an_altered_question_names_a_year_that_the_passage_does_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -72,17 +73,17 @@ def _pairs(
     passes: int,
     seed: int,
 ) -> list[Pair]:
-    from llm.reader.mixing import Mix, known_of, mixed
+    from llm.reader.mixing import Mix, known_of, mixed, parts_of
 
     found = {record.id: rivals(record) for record in records}  # once, however many passes
     names = sorted({passage.title for record in records for passage in record.passages if passage.title})
+    parts = parts_of(records)
     pairs: list[Pair] = []
     for turn in range(passes):
-        known = [
-            each
-            for record in records
-            if (each := known_of(record, found[record.id], dress=partial(_context_of, seed=seed + turn)))
-        ]
+        read = partial(
+            known_of, dress=partial(_context_of, seed=seed + turn), parts=parts, chosen=random.Random(seed + turn)
+        )
+        known = [each for record in records if (each := read(record, found[record.id]))]
         pairs += mixed(known, names=names, count=count, seed=seed + turn, mix=Mix())
     return pairs
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from llm.reader.pairs import (
     IGNORED,
@@ -20,6 +20,15 @@ from llm.reader.pairs import (
 from llm.training.records import Passage, Record
 
 _LONGEST_APART = 400  # characters; spans further apart are of two answers
+_NEIGHBOURS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What stands before and after a passage in its document, in order."""
+
+    before: tuple[Passage, ...]
+    after: tuple[Passage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +37,33 @@ class Mix:
 
     rivals: float = 0.85
     altered: float = 0.22
-    elsewhere: float = 0.15
+    elsewhere: float = 0.25
     checked: float = 0.2
     checked_right: float = 0.45
 
 
-def known_of(record: Record, rivals: Sequence[Passage], *, dress: Callable[[Passage], str]) -> Known | None:
+def known_of(
+    record: Record,
+    rivals: Sequence[Passage],
+    *,
+    dress: Callable[[Passage], str],
+    parts: Mapping[str, Part],
+    chosen: random.Random,
+) -> Known | None:
     """Return a record as a question with its passage, or None where it has no passage or its answer is of several.
+
+    Passages that are parts of documents come with some of what stands before and after, as search joins neighbours.
 
     Args:
         record: The question.
         rivals: Other passages that were retrieved for it, best first.
         dress: Gives a passage the context line it is read with.
+        parts: Where passages stand in their documents, by their text: :func:`parts_of`.
+        chosen: Draws how much comes with each.
     """
     if len(record.passages) != 1:
         return None
-    passage = record.passages[0]
+    passage = _joined(record.passages[0], _part_of(record), chosen)
     asked = [message.content for message in record.history if message.role == "user"]
     spans = passage.spans
     if spans and max(b for _, b in spans) - min(a for a, _ in spans) > _LONGEST_APART:
@@ -53,10 +73,37 @@ def known_of(record: Record, rivals: Sequence[Passage], *, dress: Callable[[Pass
         context=dress(passage),
         passage=passage.text,
         spans=spans,
-        negatives=tuple((dress(rival), rival.text) for rival in rivals if rival.text != passage.text),
+        negatives=tuple(
+            (dress(rival), _joined(rival, parts.get(rival.text), chosen).text)
+            for rival in rivals
+            if rival.text != record.passages[0].text
+        ),
         language=record.language,
         kind=record.kind,
     )
+
+
+def parts_of(records: Iterable[Record]) -> dict[str, Part]:
+    """Return where the passages of documents stand, by their text."""
+    return {record.passages[0].text: part for record in records if (part := _part_of(record))}
+
+
+def _part_of(record: Record) -> Part | None:
+    if record.place is None or len(record.passages) != 1:
+        return None
+    return Part(before=record.distractors[: record.place], after=record.distractors[record.place :])
+
+
+def _joined(passage: Passage, part: Part | None, chosen: random.Random) -> Passage:
+    """Return the passage with up to two neighbours on each side, its spans moved to match."""
+    if part is None:
+        return passage
+    before = part.before[len(part.before) - chosen.randint(0, min(_NEIGHBOURS, len(part.before))) :]
+    after = part.after[: chosen.randint(0, min(_NEIGHBOURS, len(part.after)))]
+    front = "".join(f"{each.text}\n\n" for each in before)
+    back = "".join(f"\n\n{each.text}" for each in after)
+    spans = tuple((a + len(front), b + len(front)) for a, b in passage.spans)
+    return replace(passage, text=f"{front}{passage.text}{back}", spans=spans)
 
 
 def mixed(

@@ -19,6 +19,7 @@ from typing import Any
 from core.errors import MalformedInput
 from core.json_lines import json_lines
 from core.text import content_terms, sentence_spans
+from llm.reader.windows import WINDOW_TOKENS
 
 IGNORED = -1
 _YEAR = re.compile(r"(?<!\d)(?:1[0-9]|20)\d{2}(?!\d)")
@@ -27,8 +28,10 @@ _NAME = re.compile(r"(?:[A-Z][\w’'.-]*)(?:\s+(?:of|the|de|[A-Z][\w’'.-]*))*"
 _CHINESE_CANDIDATE = re.compile(
     r"《[^》]{1,20}》|「[^」]{1,20}」|\d+(?:\.\d+)?[年月日号个名人次米公里%]*|[A-Za-z][A-Za-z .-]+"
 )
-# Windows of many lengths, so that where the answer stands and how much is read tell nothing.
-SHORTEST_WINDOW, LONGEST_WINDOW = 48, 176
+# Half the windows are as long as what is read when serving, the others of many lengths, so that how much is read tells
+# nothing.
+SHORTEST_WINDOW, LONGEST_WINDOW = 48, WINDOW_TOKENS
+_WHOLE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ def window_around(
     first = max((i for i, (a, _) in enumerate(sentences) if a <= low), default=0)
     last = min((i for i, (_, b) in enumerate(sentences) if b >= high), default=len(sentences) - 1)
     last = max(first, last)
-    limit = chosen.randint(SHORTEST_WINDOW, LONGEST_WINDOW)
+    limit = _length(chosen)
     first, last = _grown(known.passage, sentences, (first, last), limit=limit, count=count, chosen=chosen)
     start, end = min(sentences[first][0], low), max(sentences[last][1], high)
     return known.passage[start:end], tuple((a - start, b - start) for a, b in known.spans)
@@ -85,9 +88,13 @@ def window_of(passage: str, count: Callable[[str], int], chosen: random.Random, 
     wanted = content_terms(about)
     shares = [len(wanted & content_terms(passage[a:b])) for a, b in sentences]
     seed = max(range(len(sentences)), key=lambda i: (shares[i], chosen.random()))
-    limit = chosen.randint(SHORTEST_WINDOW, LONGEST_WINDOW)
+    limit = _length(chosen)
     first, last = _grown(passage, sentences, (seed, seed), limit=limit, count=count, chosen=chosen)
     return passage[sentences[first][0] : sentences[last][1]]
+
+
+def _length(chosen: random.Random) -> int:
+    return LONGEST_WINDOW if chosen.random() < _WHOLE else chosen.randint(SHORTEST_WINDOW, LONGEST_WINDOW)
 
 
 def _grown(
@@ -137,7 +144,10 @@ def elsewhere(known: Known, count: Callable[[str], int], chosen: random.Random) 
     """Return a window of the right passage without the answer, or None where it has none."""
     low, high = min(a for a, _ in known.spans), max(b for _, b in known.spans)
     answers = [plain(known.passage[a:b]) for a, b in known.spans]
-    sides = [known.passage[:low].rpartition("。" if known.language == "zh" else ". ")[0], known.passage[high:]]
+    sentences = list(sentence_spans(known.passage))
+    before = max((b for _, b in sentences if b <= low), default=0)
+    after = min((a for a, _ in sentences if a >= high), default=len(known.passage))
+    sides = [known.passage[:before], known.passage[after:]]
     sides = [s for s in sides if count(s) >= SHORTEST_WINDOW and not any(a in plain(s) for a in answers)]
     if not sides:
         return None

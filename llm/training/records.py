@@ -41,8 +41,9 @@ class Record:
 
     ``passages`` are those that answer, all of them needed; of an unanswerable question, those that come near.
     ``answer`` is a sentence where one could be made safely, else ``span``, the bare words. ``distractors`` are passages
-    that the file itself names as not answering, ``rejected`` a worse answer. ``document`` is what must not be parted
-    between training and validation, ``source`` the file and the line or item that the record came from.
+    that the file itself names as not answering, ``rejected`` a worse answer. Where the distractors are the other parts
+    of the passage's document, in order, ``place`` is how many of them stand before it. ``document`` is what must not
+    be parted between training and validation, ``source`` the file and the line or item that the record came from.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Record:
     answerable: bool = True
     passages: tuple[Passage, ...] = ()
     distractors: tuple[Passage, ...] = ()
+    place: int | None = None
     history: tuple[Message, ...] = ()
     rejected: str = ""
     document: str = ""
@@ -66,10 +68,12 @@ class Record:
             raise ValueError("the question is answerable and has no answer")
         if self.kind not in KINDS:
             raise ValueError(f"the kind {self.kind!r} is none of: {', '.join(KINDS)}")
+        if self.place is not None and not 0 <= self.place <= len(self.distractors):
+            raise ValueError(f"the place {self.place} is not among its document's {len(self.distractors)} other parts")
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values; what is empty is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in ("", ())}
+        return {name: value for name, value in asdict(self).items() if value not in ("", (), None)}
 
 
 def record_from_json(plain: dict[str, Any]) -> Record:

@@ -51,6 +51,7 @@ def _record(item: dict[str, Any], asked: dict[str, Any], *, id: str, source: str
         answerable=answerable,
         passages=(pieces[n],),
         distractors=tuple(piece for i, piece in enumerate(pieces) if i != n),
+        place=n,
         history=_history(item["questions"], asked),
         document=item["id"],
         source=source,
