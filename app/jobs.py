@@ -96,6 +96,10 @@ class Job:
         else:
             self.live.put(replace(state, stage="cancelling"))
 
+    def cut_off(self) -> None:
+        """Have nothing done at the end, which is the server's."""
+        self._on_end = lambda state: None
+
     def run(self) -> None:
         """Ingest; whatever happens becomes the job's state."""
         if not self.live.put(replace(self.state, stage="scanning")):
@@ -158,5 +162,7 @@ class Jobs:
         return next((job for job in self._jobs.pieces if job.state.id == job_id), None)
 
     def close(self, *, patience_seconds: float = 5.0) -> None:
-        """Cancel what runs and wait for it a while."""
+        """Cut off what runs and wait for it a while; what was not read yet is when the server is back."""
+        for job in self._jobs.pieces:
+            job.cut_off()
         self._jobs.close(patience_seconds=patience_seconds)

@@ -32,6 +32,7 @@ from app.security import Guard, error_json, is_loopback
 from app.sources_api import sources_router
 from app.texts import LANGUAGES
 from app.ui.render import model_name
+from app.upload_jobs import UploadJobs
 from app.uploads import Uploads
 from app.watching import NotesStreams
 from app.web.account import account_router
@@ -81,13 +82,15 @@ def create_app(kb: KnowledgeBase, people: People, *, host: str | None = None) ->
         admission=admission, idle_stop_seconds=kb.settings.serve.idle_stop_seconds, keeper=HistoryKeeper(people)
     )
     jobs = Jobs()
+    upload_jobs = UploadJobs(jobs, uploads, visitors.own)
     rooms = Rooms(visitors, kb.settings.data_dir, admission)
     office = open_office(kb, visitors, uploads=uploads, jobs=jobs, folders_everywhere=is_loopback(host))
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         office.folders.start()
-        Thread(target=attachments.resume, name="resume", daemon=True).start()
+        for resume in (attachments.resume, upload_jobs.resume):
+            Thread(target=resume, name="resume", daemon=True).start()
         yield
         office.folders.close()
         attachments.close()
@@ -110,7 +113,15 @@ def create_app(kb: KnowledgeBase, people: People, *, host: str | None = None) ->
     app.include_router(administration_router(office))
     app.include_router(doors_router(visitors, uploads))
     _add_own_routes(app, kb)
-    _mount_pages(app, visitors, conversations=conversations, jobs=jobs, uploads=uploads, folders=is_loopback(host))
+    _mount_pages(
+        app,
+        visitors,
+        conversations=conversations,
+        jobs=jobs,
+        uploads=uploads,
+        upload_jobs=upload_jobs,
+        folders=is_loopback(host),
+    )
     app.add_middleware(NotesStreams, pages=conversations.pages)
     app.add_middleware(GradioDoors, uploads=uploads)
     app.add_middleware(Guard, host=host, visitors=visitors)

@@ -106,6 +106,15 @@ class Uploads:
             return None
         return found if own else None
 
+    def folder_of(self, collection: str) -> Path:
+        """Return where the files of a collection lie."""
+        return self.folder / safe_name(collection)
+
+    def noted(self) -> dict[str, list[Path]]:
+        """Return the files that were kept, by the person who sent them."""
+        noted = self.quota.noted() if self.quota is not None else {}
+        return {person: [self.folder / place for place in places] for person, places in noted.items()}
+
     def forget(self, person_id: str) -> None:
         """Remove what a person has sent and nobody kept."""
         shutil.rmtree(self.incoming_of(person_id), ignore_errors=True)
@@ -129,7 +138,7 @@ class Uploads:
                 where=name,
                 remedy="Split it, or raise serve.max_upload_mb",
             )
-        folder = self.folder / safe_name(collection)
+        folder = self.folder_of(collection)
         place = folder / safe_name(name)
         if self.quota is not None:
             try:
@@ -162,13 +171,13 @@ class Uploads:
     def discard_failed(self, name: str, *, collection: str, stored: Sequence[StoredSource] = ()) -> None:
         """Remove an uploaded file that could not be read and is not to be tried again; never one of a ``stored``
         source, whose earlier version can be read."""
-        place = self.folder / safe_name(collection) / safe_name(name)
+        place = self.folder_of(collection) / safe_name(name)
         if place.name == name and all(Path(source.location) != place for source in stored):
             self._remove([place])
 
     def discard_collection(self, name: str) -> None:
         """Remove all that was uploaded to a collection, that which could not be read too."""
-        folder = self.folder / safe_name(name)
+        folder = self.folder_of(name)
         self._remove([place for place in folder.glob("*") if place.is_file()])
         with suppress(OSError):  # there was none, or it holds what was put there by hand
             folder.rmdir()

@@ -131,6 +131,16 @@ def test_closing_cancels_what_runs() -> None:
     assert job.state.stage == "cancelled"
 
 
+def test_nothing_is_done_at_the_end_of_jobs_that_the_servers_end_cuts_off() -> None:
+    jobs, ended = Jobs(), list[JobState]()
+    running = jobs.start([Path("a")], collection="hr", into=Reads(wait=Event()), on_end=ended.append)
+    queued = jobs.start([Path("b")], collection="hr", into=Reads(), on_end=ended.append)
+    next(state for state in running.live.watch(pause_seconds=0.001) if state.reports)
+    jobs.close(patience_seconds=PATIENCE)
+    assert (running.state.stage, queued.state.stage) == ("cancelled", "cancelled")
+    assert ended == []
+
+
 @pytest.mark.parametrize("name", ["report.pdf", "员工手册-2025.pdf", "a b (2).txt", "no_ending", "ünï.docx"])
 def test_a_plain_name_is_kept(name: str) -> None:
     assert safe_name(name) == name

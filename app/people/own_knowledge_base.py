@@ -112,6 +112,19 @@ class OwnKnowledgeBase:
         ]
         return sorted(found, key=lambda each: -each.newest.ingested)
 
+    def unread(self, paths: Sequence[Path], *, collection: str) -> list[Path]:
+        """Return those of a collection's files that were neither stored nor failed as they now are.
+
+        Raises:
+            UnknownCollection: There is no such collection for this person.
+        """
+        self._names(collection)
+        store = self._kb.services.store
+        modified = {Path(s.location): s.modified for s in store.sources(collection=collection).values()}
+        failed = {Path(failure.location): failure.at for failure in store.failures(collection=collection).values()}
+        there = [(path, path.stat().st_mtime) for path in paths if path.is_file()]
+        return [path for path, time in there if modified.get(path) != time and failed.get(path, -1.0) < time]
+
     def document(self, path: str, *, collection: str | None = None) -> StoredSource:
         """Return the source of this path, of the first collection that has it.
 

@@ -8,7 +8,7 @@ import apsw
 
 from app.people.database import People, all_rows
 from core.errors import QuotaReached
-from indexes.database import to_sql
+from indexes.database import from_sql, to_sql
 
 _MIB = 2**20
 # What was attached and could not be read takes no room: its bytes are gone.
@@ -40,6 +40,15 @@ class Quota:
     def used_by_all(self) -> dict[str, int]:
         """Return the bytes of everybody who has uploaded something."""
         return self._used(None)
+
+    def noted(self) -> dict[str, list[str]]:
+        """Return the places of the collections' files, by person."""
+        with self._people.reading() as connection:
+            rows = all_rows(connection, "SELECT person, place FROM uploads ORDER BY person, place")
+        found: dict[str, list[str]] = {}
+        for person, place in rows:
+            found.setdefault(person, []).append(from_sql(place))
+        return found
 
     def require_room(self, person_id: str, size_bytes: int, *, where: str = "", freed: int = 0) -> None:
         """See that so many bytes more may be kept, while ``freed`` ones go.

@@ -15,6 +15,7 @@ from app.ui.parts import QUIET, html
 from app.ui.reports import confirm_html
 from app.ui.source_pane import pane_html
 from app.ui.theme import SCRIPTS
+from app.upload_jobs import UploadJobs
 from app.uploads import Uploads
 from app.web.pages import FRAME
 from app.web.pages import SCRIPT as FRAME_SCRIPT
@@ -31,12 +32,15 @@ def build_blocks(
     conversations: Conversations,
     jobs: Jobs,
     uploads: Uploads,
+    upload_jobs: UploadJobs,
     language: Language,
     folders: bool,
 ) -> gr.Blocks:
     """Return the pages of the app in one language."""
     chat = ChatEvents(visitors, conversations, language)
-    documents = DocumentsEvents(visitors, jobs=jobs, uploads=uploads, language=language, folders=folders)
+    documents = DocumentsEvents(
+        visitors, jobs=jobs, uploads=uploads, upload_jobs=upload_jobs, language=language, folders=folders
+    )
     blocks: gr.Blocks
     with gr.Blocks(title=say("app.title", language), analytics_enabled=False, fill_width=True) as blocks:
         # The header leads to the tabs by their buttons, which must be there however little room their hidden row has.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from app.jobs import Job, Jobs, JobState
+from app.jobs import Job, Jobs
 from app.people.audit import Action
 from app.people.records import CollectionRights
 from app.texts import explain, say
@@ -18,6 +18,7 @@ from app.ui.parts import QUIET, html, inform, warn
 from app.ui.render import file_name
 from app.ui.reports import documents_html, job_html
 from app.ui.shelves import named_shelves
+from app.upload_jobs import UploadJobs
 from app.uploads import Uploads, checked_collection
 from app.web.visitors import Visitors
 from core.errors import CitadelError
@@ -155,10 +156,19 @@ def build_documents(language: Language, *, max_mb: int, folders: bool) -> Docume
 class DocumentsEvents:
     """What happens when something on the documents tab is used."""
 
-    def __init__(self, visitors: Visitors, *, jobs: Jobs, uploads: Uploads, language: Language, folders: bool) -> None:
+    def __init__(
+        self,
+        visitors: Visitors,
+        *,
+        jobs: Jobs,
+        uploads: Uploads,
+        upload_jobs: UploadJobs,
+        language: Language,
+        folders: bool,
+    ) -> None:
         self.visitors = visitors
         self.jobs = jobs
-        self.uploads = uploads
+        self.uploads, self.upload_jobs = uploads, upload_jobs
         self.language = language
         self.folders = folders
 
@@ -210,14 +220,9 @@ class DocumentsEvents:
         if len(refused) > _TOLD_REFUSED:
             warn(say("docs.more_refused", self.language, n=len(refused) - _TOLD_REFUSED))
 
-        def discard_unread(state: JobState) -> None:
-            read = {report.path for report in state.reports}
-            if unread := [path.name for path in kept if path.name not in read]:
-                stored = own.documents(collection=collection)
-                for name in unread:
-                    self.uploads.discard_failed(name, collection=collection, stored=stored)
-
-        return None, self._begun(kept, collection, own, request, on_end=discard_unread) if kept else gr.skip()
+        if not kept:
+            return None, gr.skip()
+        return None, self._begun(self.upload_jobs.begin(kept, collection=collection, person_id=_id(request)), request)
 
     def read(self, folder: str, into: str, request: gr.Request) -> Update:
         """Begin to read a folder of this machine."""
@@ -232,7 +237,11 @@ class DocumentsEvents:
         except CitadelError as error:
             warn(explain(error, self.language))
             return gr.skip(), gr.skip()
-        return "", self._begun([Path(path).expanduser()], collection, own, request)
+        label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
+        folders = [Path(path).expanduser()]
+        return "", self._begun(
+            self.jobs.start(folders, collection=collection, into=own, label=label, owner=_id(request)), request
+        )
 
     def follow(self, request: gr.Request) -> Iterator[Update]:
         """Show the newest job until it ends; a change of the second output says that the list has grown."""
@@ -299,18 +308,8 @@ class DocumentsEvents:
         """Return the newest job that the person may see: their own; who administers sees all."""
         return self.jobs.newest(None if self._own(request).access.role == "admin" else _id(request))
 
-    def _begun(
-        self,
-        paths: list[Path],
-        collection: str,
-        own: OwnKnowledgeBase,
-        request: gr.Request,
-        *,
-        on_end: Callable[[JobState], None] = lambda state: None,
-    ) -> str:
-        label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
-        job = self.jobs.start(paths, collection=collection, into=own, label=label, owner=_id(request), on_end=on_end)
-        self._note(request, "documents_added", collection)
+    def _begun(self, job: Job, request: gr.Request) -> str:
+        self._note(request, "documents_added", job.state.collection)
         return job_html(job.state, self.language)
 
     def _note(self, request: gr.Request, action: Action, target: str) -> None:
