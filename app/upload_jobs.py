@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class UploadJobs:
     """Begins the jobs that read uploaded files.
 
-    A job that is cancelled, or fails, discards the files that it did not come to; one that the server's end cuts off,
-    however hard, leaves them for :meth:`resume`.
+    A job that somebody cancels discards the files that it did not come to; one that fails as a whole, or that the
+    server's end cuts off, however hard, leaves them for :meth:`resume`.
 
     Args:
         jobs: Where they run.
@@ -36,6 +36,8 @@ class UploadJobs:
         label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
 
         def discard_unread(state: JobState) -> None:
+            if state.stage != "cancelled":
+                return
             read = {report.path for report in state.reports}
             if unread := [path.name for path in kept if path.name not in read]:
                 stored = own.documents(collection=collection)

@@ -18,10 +18,12 @@ from app.people.records import Person
 from app.upload_jobs import UploadJobs
 from app.uploads import Uploads
 from app.web.visitors import Visitors
+from core.errors import StoreLocked
 from core.interfaces import StoredSource
 from ingest.reports import IngestReport
 from tests.small_app import small_house
 from tests.small_people import add
+from tests.small_store import open_writer
 
 PATIENCE_SECONDS = 60.0
 
@@ -30,7 +32,7 @@ class Desk:
     """Uploads of two editors over a small knowledge base, by a server that is started as often as one likes."""
 
     def __init__(self, visitors: Visitors, data: Path, ann: Person, bob: Person) -> None:
-        self.visitors, self.ann, self.bob = visitors, ann, bob
+        self.visitors, self.data, self.ann, self.bob = visitors, data, ann, bob
         self.uploads = Uploads(data, max_mb=5, quota=Quota(visitors.people, quota_mb=0))
         self.jobs = Jobs()
 
@@ -127,6 +129,18 @@ def test_a_job_that_is_cancelled_discards_what_it_did_not_come_to(desk: Desk) ->
     desk.reads.begin([place], collection=name, person_id=desk.ann.id).cancel()
     assert not place.exists()
     assert desk.restarted() == []
+
+
+def test_files_of_a_job_that_failed_as_a_whole_are_gone_on_with(desk: Desk) -> None:
+    name = desk.own(desk.ann).create_collection("Leases")
+    place = desk.keep(desk.ann, name, "lease.txt")
+    with open_writer(desk.data):  # as another process would
+        job = desk.reads.begin([place], collection=name, person_id=desk.ann.id)
+        *_, last = job.live.watch(pause_seconds=0.01)
+    assert (last.stage, type(last.error)) == ("failed", StoreLocked)
+    assert place.is_file()
+    assert desk.restarted() == ["lease.txt"]
+    desk.ended()
 
 
 def test_files_of_who_may_no_longer_write_are_left_and_harm_nobody_elses(
