@@ -33,7 +33,6 @@ class UploadJobs:
     def begin(self, kept: Sequence[Path], *, collection: str, person_id: str) -> Job:
         """Begin to read files that were kept for a person."""
         own = self._own(person_id)
-        label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
 
         def discard_unread(state: JobState) -> None:
             if state.stage != "cancelled":
@@ -45,7 +44,12 @@ class UploadJobs:
                     self._uploads.discard_failed(name, collection=collection, stored=stored)
 
         return self._jobs.start(
-            list(kept), collection=collection, into=own, label=label, owner=person_id, on_end=discard_unread
+            list(kept),
+            collection=collection,
+            into=own,
+            label=own.label(collection),
+            owner=person_id,
+            on_end=discard_unread,
         )
 
     def resume(self) -> None:

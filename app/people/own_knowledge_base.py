@@ -75,6 +75,10 @@ class OwnKnowledgeBase:
         """Return the collections with their labels, owners and what the person may do, by label."""
         return self.access.collections()
 
+    def label(self, collection: str) -> str:
+        """Return what people read as a collection's name; the name itself where it is not there for this person."""
+        return next((shelf.label for shelf in self.shelves() if shelf.name == collection), collection)
+
     def documents(self, *, collection: str | None = None) -> list[StoredSource]:
         """Return the sources of one collection, or of all, by collection and path.
 

@@ -237,11 +237,14 @@ class DocumentsEvents:
         except CitadelError as error:
             warn(explain(error, self.language))
             return gr.skip(), gr.skip()
-        label = next((shelf.label for shelf in own.shelves() if shelf.name == collection), collection)
-        folders = [Path(path).expanduser()]
-        return "", self._begun(
-            self.jobs.start(folders, collection=collection, into=own, label=label, owner=_id(request)), request
+        job = self.jobs.start(
+            [Path(path).expanduser()],
+            collection=collection,
+            into=own,
+            label=own.label(collection),
+            owner=_id(request),
         )
+        return "", self._begun(job, request)
 
     def follow(self, request: gr.Request) -> Iterator[Update]:
         """Show the newest job until it ends; a change of the second output says that the list has grown."""
