@@ -22,10 +22,10 @@ check: setup .venv/.test  ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 # Train the default models again, from `make train TRAIN_DATA=DIR`: DIR/train and DIR/dev hold the public sets that the
-# model cards name. About six hours on two cores; a run that was stopped goes on.
+# model cards name. About eight hours on two cores; a run that was stopped goes on.
 TRAIN_DATA ?= ../shared/data
 TRAIN_OUT ?= data/training
-READER_MINUTES ?= 220
+READER_MINUTES ?= 330
 GENERATOR_MINUTES ?= 60
 WRITTEN := llm/training/written/english.jsonl llm/training/written/chinese.jsonl
 QA := $(addprefix $(TRAIN_DATA)/train/,qed_train.jsonl boolq.jsonl quac.jsonl policyqa_1.json policyqa_2.json)
