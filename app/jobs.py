@@ -97,8 +97,9 @@ class Job:
             self.live.put(replace(state, stage="cancelling"))
 
     def cut_off(self) -> None:
-        """Have nothing done at the end, which is the server's."""
-        self._on_end = lambda state: None
+        """Have nothing done at the end, which is the server's; unless somebody has cancelled the job before."""
+        if not self._cancelled.is_set():
+            self._on_end = lambda state: None
 
     def run(self) -> None:
         """Ingest; whatever happens becomes the job's state."""

@@ -141,6 +141,15 @@ def test_nothing_is_done_at_the_end_of_jobs_that_the_servers_end_cuts_off() -> N
     assert ended == []
 
 
+def test_what_somebody_cancelled_before_the_servers_end_is_done_with() -> None:
+    jobs, ended = Jobs(), list[JobState]()
+    job = jobs.start([Path("a")], collection="hr", into=Reads(wait=Event()), on_end=ended.append)
+    next(state for state in job.live.watch(pause_seconds=0.001) if state.reports)
+    job.cancel()
+    jobs.close(patience_seconds=PATIENCE)
+    assert [state.stage for state in ended] == ["cancelled"]
+
+
 @pytest.mark.parametrize("name", ["report.pdf", "员工手册-2025.pdf", "a b (2).txt", "no_ending", "ünï.docx"])
 def test_a_plain_name_is_kept(name: str) -> None:
     assert safe_name(name) == name
