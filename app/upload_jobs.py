@@ -30,9 +30,8 @@ class UploadJobs:
     def __init__(self, jobs: Jobs, uploads: Uploads, own: Callable[[str], OwnKnowledgeBase]) -> None:
         self._jobs, self._uploads, self._own = jobs, uploads, own
 
-    def begin(self, kept: Sequence[Path], *, collection: str, person_id: str) -> Job:
-        """Begin to read files that were kept for a person."""
-        own = self._own(person_id)
+    def begin(self, kept: Sequence[Path], *, collection: str, own: OwnKnowledgeBase) -> Job:
+        """Begin to read files that were kept for a person, into the knowledge base as they have it."""
 
         def discard_unread(state: JobState) -> None:
             if state.stage != "cancelled":
@@ -48,7 +47,7 @@ class UploadJobs:
             collection=collection,
             into=own,
             label=own.label(collection),
-            owner=person_id,
+            owner=own.access.person_id,
             on_end=discard_unread,
         )
 
@@ -56,13 +55,14 @@ class UploadJobs:
         """Read what had been kept, and neither read nor failed, when the last server ended."""
         for person_id, places in self._uploads.noted().items():
             try:
-                unread = self._unread(self._own(person_id), places)
+                own = self._own(person_id)
+                unread = self._unread(own, places)
             except CitadelError as error:  # of one person; the others' files are read all the same
                 log.warning("uploaded files were not gone on with: %s", error)
                 continue
             for collection, paths in unread.items():
                 log.info("%d uploaded files are gone on with", len(paths))
-                self.begin(paths, collection=collection, person_id=person_id)
+                self.begin(paths, collection=collection, own=own)
 
     def _unread(self, own: OwnKnowledgeBase, places: Sequence[Path]) -> dict[str, list[Path]]:
         """Return those of the places that were neither stored nor failed, by collection."""

@@ -215,9 +215,7 @@ def test_a_part_of_a_document_is_read_with_its_neighbours_as_search_joins_them()
     records = [asked_of(i) for i in range(6)]
     parts, read = parts_of(records), set()
     for seed in range(60):
-        known = known_of(
-            records[2], [part(5)], dress=lambda p: p.title, parts=parts, chosen=random.Random(seed)
-        )  # fmt: skip
+        known = known_of(records[2], [part(5)], dress=lambda p: p.title, parts=parts, chosen=random.Random(seed))
         assert known is not None
         assert [known.passage[a:b] for a, b in known.spans] == ["1952"]
         read.add(known.passage)

@@ -88,7 +88,7 @@ def test_what_was_kept_and_not_read_is_gone_on_with_once(desk: Desk) -> None:
     anns, bobs = desk.own(desk.ann).create_collection("Leases"), desk.own(desk.bob).create_collection("Leases")
     read = desk.keep(desk.ann, anns, "read.txt")
     failed = desk.keep(desk.ann, anns, "failed.pdf", "%PDF-1.7\nbroken")
-    desk.reads.begin([read, failed], collection=anns, person_id=desk.ann.id)
+    desk.reads.begin([read, failed], collection=anns, own=desk.own(desk.ann))
     desk.ended()
     desk.keep(desk.ann, anns, "one.txt")
     desk.keep(desk.ann, anns, "two.txt")
@@ -102,7 +102,7 @@ def test_what_was_kept_and_not_read_is_gone_on_with_once(desk: Desk) -> None:
 
 def test_a_newer_file_of_the_same_name_is_gone_on_with(desk: Desk) -> None:
     name = desk.own(desk.ann).create_collection("Leases")
-    desk.reads.begin([desk.keep(desk.ann, name, "rent.txt")], collection=name, person_id=desk.ann.id)
+    desk.reads.begin([desk.keep(desk.ann, name, "rent.txt")], collection=name, own=desk.own(desk.ann))
     desk.ended()
     before = desk.stored(desk.ann)["rent.txt"]
     desk.keep(desk.ann, name, "rent.txt", "The rent is 910 EUR.")
@@ -115,7 +115,7 @@ def test_the_end_of_a_server_keeps_the_files_that_its_jobs_did_not_come_to(desk:
     name = desk.own(desk.ann).create_collection("Leases")
     desk.jobs.start([], collection=name, into=ReadsUntilStopped())
     place = desk.keep(desk.ann, name, "late.txt")
-    queued = desk.reads.begin([place], collection=name, person_id=desk.ann.id)
+    queued = desk.reads.begin([place], collection=name, own=desk.own(desk.ann))
     assert desk.restarted() == ["late.txt"]
     assert queued.state.stage == "cancelled"
     desk.ended()
@@ -126,7 +126,7 @@ def test_a_job_that_is_cancelled_discards_what_it_did_not_come_to(desk: Desk) ->
     name = desk.own(desk.ann).create_collection("Leases")
     desk.jobs.start([], collection=name, into=ReadsUntilStopped())
     place = desk.keep(desk.ann, name, "unwanted.txt")
-    desk.reads.begin([place], collection=name, person_id=desk.ann.id).cancel()
+    desk.reads.begin([place], collection=name, own=desk.own(desk.ann)).cancel()
     assert not place.exists()
     assert desk.restarted() == []
 
@@ -135,7 +135,7 @@ def test_files_of_a_job_that_failed_as_a_whole_are_gone_on_with(desk: Desk) -> N
     name = desk.own(desk.ann).create_collection("Leases")
     place = desk.keep(desk.ann, name, "lease.txt")
     with open_writer(desk.data):  # as another process would
-        job = desk.reads.begin([place], collection=name, person_id=desk.ann.id)
+        job = desk.reads.begin([place], collection=name, own=desk.own(desk.ann))
         *_, last = job.live.watch(pause_seconds=0.01)
     assert (last.stage, type(last.error)) == ("failed", StoreLocked)
     assert place.is_file()

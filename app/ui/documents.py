@@ -222,7 +222,7 @@ class DocumentsEvents:
 
         if not kept:
             return None, gr.skip()
-        return None, self._begun(self.upload_jobs.begin(kept, collection=collection, person_id=_id(request)), request)
+        return None, self._begun(self.upload_jobs.begin(kept, collection=collection, own=own), request)
 
     def read(self, folder: str, into: str, request: gr.Request) -> Update:
         """Begin to read a folder of this machine."""
