@@ -1,6 +1,6 @@
 """Answers, citations and refusals end to end, over public question sets: our ingest, our retrieval, the settings given.
 
-``python -m benchmarks.answers [--sets qed cmrc mtrag private_kb examples written bipia] [-n N] [--set NAME=VALUE ...]
+``python -m benchmarks.answers [--sets NAME ...] [-n N] [--set NAME=VALUE ...]
 [--first-round] [--out FILE.jsonl]``
 
 Each set has a knowledge base under ``--work``, which is kept: what is unchanged is not ingested again. QED and CMRC are
@@ -30,7 +30,7 @@ from benchmarks import answer_sets
 from benchmarks.answer_sets import AnswerSet
 from benchmarks.attacks import bipia
 from benchmarks.serving import link_models
-from benchmarks.written_set import written
+from benchmarks.written_set import folders, written
 from core.settings import load_settings
 from llm.evaluating.figures import difference
 
@@ -41,6 +41,7 @@ SETS = {
     "private_kb": answer_sets.private_kb,
     "examples": answer_sets.examples,
     "written": written,
+    "folders": folders,
     "bipia": bipia,
 }
 

@@ -7,7 +7,8 @@
 come first (RANK) and its answer's sentence be picked (PICK), and with it left out, where the passages should be said
 not to answer (ANSWERABLE). Beside them stand the written documents that were held out of training: handbooks, manuals,
 tables, and near misses that have no answer; and more of the kind ("near"), each question asked of its own document
-alone, as of a knowledge base of a few documents, where a near miss finds nothing but what it misses. The fit is drawn
+alone, as of a knowledge base of a few documents, where a near miss finds nothing but what it misses; and folders of one
+firm each. The fit is drawn
 towards weights that work without a reader. Half of the questions fit, of the last kind a third of that (more of them
 costs refusal in large knowledge bases), and the other half judge. Last comes a table of F1 against SURE: from which
 score a span's words beat its whole sentence.
@@ -36,7 +37,7 @@ from app.reading import answerable_features, evidence, places, rank_features, re
 from app.reading_weights import ANSWERABLE_FEATURES, PICK_FEATURES, RANK_FEATURES
 from benchmarks import answer_sets
 from benchmarks.answers import knowledge_base
-from benchmarks.written_set import near_cases, sentences, written
+from benchmarks.written_set import folders, near_cases, sentences, written
 from core.records import Hit, SearchFilter
 from llm.evaluating.answers import token_f1
 from llm.reader import PassageReading
@@ -60,8 +61,8 @@ Bools = npt.NDArray[np.bool_]
 class Question:
     """A question, the sources that answer it, and the accepted answers; none where it has no answer.
 
-    ``sentence`` is the one that answers, where others hold the answer's words too; ``within`` are the sources that are
-    searched, none for all.
+    ``sentence`` is the one that answers, where others hold the answer's words too; ``within`` are the sources and
+    ``collections`` the collections that are searched, none for all.
     """
 
     text: str
@@ -70,6 +71,7 @@ class Question:
     answerable: bool = True
     without: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
     sentence: str = ""
 
     def answered_by(self, text: str) -> bool:
@@ -125,6 +127,7 @@ def first_questions(cases: Sequence[Case], *, alone: bool = False) -> list[Quest
             answers=case.answers,
             answerable=case.answerable,
             within=tuple(path for path, _ in case.sources) if alone else (),
+            collections=case.filter.collections,
             sentence=known.get(case.id, ""),
         )
         for case in cases
@@ -141,7 +144,7 @@ def asked(kb: KnowledgeBase, question: Question) -> Asked | None:
         kb.services.index.search(
             question.text,
             k=kb.settings.reader.passages,
-            filter=SearchFilter(without=question.without, sources=question.within),
+            filter=SearchFilter(without=question.without, sources=question.within, collections=question.collections),
         )
     )
     right = frozenset(i for i, hit in enumerate(hits) if hit.source in question.sources)
@@ -297,11 +300,12 @@ def read_all(options: argparse.Namespace) -> Iterator[tuple[str, list[Asked], Ev
     """Yield each set's questions as they were read, in a drawn order."""
     public = held_out(options.shared, options.held_out)
     near = first_questions(near_cases(), alone=True)
-    documents = written(options.shared)
+    documents, firms = written(options.shared), folders(options.shared)
     for name, one, questions in (
         ("qed", answer_sets.qed(options.shared), public["qed"]),
         ("cmrc", answer_sets.cmrc(options.shared), public["cmrc"]),
         ("written", documents, first_questions(documents.rounds[0])),
+        ("folders", firms, first_questions(firms.rounds[0])),
         ("near", documents, near),
     ):
         random.Random(0).shuffle(questions)

@@ -1,6 +1,7 @@
 """The documents written for training as a folder of files, and the questions of those that were held out.
 
-They are what people keep at work: handbooks, manuals, price lists, contracts, minutes, reports, in both languages.
+They are what people keep at work: handbooks, manuals, price lists, contracts, minutes, reports, in both languages. The
+documents of one firm are folders of their own, each asked as one knowledge base.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from app.cases import Case
 from app.knowledge_base import KnowledgeBase
 from benchmarks.answer_sets import AnswerSet
 from core.json_lines import json_lines
+from core.records import SearchFilter
 from llm.training.readers import read_file
 from llm.training.readers.written import fits
 from llm.training.records import Record
@@ -21,6 +23,7 @@ from llm.training.records import Record
 FOLDER = Path("llm/training/written")
 HELD_OUT = FOLDER / "held_out.jsonl"
 HELD_OUT_PAIRS = FOLDER / "held_out_pairs.jsonl"
+HELD_OUT_FOLDERS = FOLDER / "held_out_folders.jsonl"
 _UNSAFE = re.compile(r"[^\w-]+")
 _SEPARATOR = " | "
 
@@ -30,22 +33,27 @@ def written(shared: Path) -> AnswerSet:
     return AnswerSet(name="written", ingest=_ingest, rounds=(_cases(HELD_OUT),))
 
 
+def folders(shared: Path) -> AnswerSet:
+    """Return the questions over each held-out firm's folder; it needs nothing of ``shared``."""
+    return AnswerSet(name="folders", ingest=_ingest_folders, rounds=(_cases(HELD_OUT_FOLDERS, name="folders"),))
+
+
 def near_cases() -> tuple[Case, ...]:
     """Return the held-out questions that seldom say which document they mean, many of them near misses."""
     return _cases(HELD_OUT_PAIRS)
 
 
-def _cases(path: Path) -> tuple[Case, ...]:
+def _cases(path: Path, *, name: str = "written") -> tuple[Case, ...]:
     names = {document["id"]: _name(document) for _, document in json_lines(path)}
     _, records, _ = read_file(path)
-    return tuple(_case(record, source=names[record.document]) for record in records)
+    return tuple(_case(record, source=names[record.document], set_name=name) for record in records)
 
 
 def sentences() -> dict[str, str]:
     """Return the sentence or row that answers, by the case's id, where the answer alone stands elsewhere too."""
     return {
         f"{document['id']}#{i}": asked["in"]
-        for path in (HELD_OUT, HELD_OUT_PAIRS)
+        for path in (HELD_OUT, HELD_OUT_PAIRS, HELD_OUT_FOLDERS)
         for _, document in json_lines(path)
         for i, asked in enumerate(document["questions"])
         if asked.get("in")
@@ -57,16 +65,31 @@ def _ingest(knowledge_base: KnowledgeBase, work: Path) -> None:
     files.mkdir(exist_ok=True)
     for path in sorted(FOLDER.glob("*.jsonl")):
         for _, document in json_lines(path):
-            if not fits(document):  # questions over paragraphs that stand elsewhere
+            if not fits(document) or "collection" in document:  # asked of paragraphs elsewhere, or of its folder
                 break
-            text = "\n".join(_lines(document))
-            place = files / _name(document)
-            if not place.exists() or place.read_text("utf-8") != text:
-                place.write_text(text, "utf-8")
+            _lay_out(document, files)
     knowledge_base.ingest(files, sync=True)
 
 
-def _case(record: Record, *, source: str) -> Case:
+def _ingest_folders(knowledge_base: KnowledgeBase, work: Path) -> None:
+    held: dict[str, list[dict[str, Any]]] = {}
+    for _, document in json_lines(HELD_OUT_FOLDERS):
+        held.setdefault(document["collection"], []).append(document)
+    for collection, documents in held.items():
+        files = work / "files" / collection
+        files.mkdir(parents=True, exist_ok=True)
+        for document in documents:
+            _lay_out(document, files)
+        knowledge_base.ingest(files, collection=collection, sync=True)
+
+
+def _lay_out(document: dict[str, Any], files: Path) -> None:
+    text, place = "\n".join(_lines(document)), files / _name(document)
+    if not place.exists() or place.read_text("utf-8") != text:
+        place.write_text(text, "utf-8")
+
+
+def _case(record: Record, *, source: str, set_name: str) -> Case:
     return Case(
         id=record.id,
         question=record.question,
@@ -76,7 +99,8 @@ def _case(record: Record, *, source: str) -> Case:
         history=record.history,
         language=record.language,
         kind=record.kind,
-        set_name=f"written {record.language}",
+        set_name=f"{set_name} {record.language}",
+        filter=SearchFilter(collections=(record.collection,) if record.collection else ()),
     )
 
 

@@ -16,7 +16,7 @@ from app.condense import condense
 from app.evidence import EvidenceScorer
 from app.model_commands import VERBS, main, verb_parser
 from app.model_commands.grounding_run import build_examples
-from app.model_commands.mining import BlindEmbedder, PassageBase, found_before
+from app.model_commands.mining import BlindEmbedder, PassageBase, found_before, pool_of, pools_of
 from app.prompts import REFUSAL, grounded_messages
 from core.errors import EmptySplit, MalformedInput, MissingPath, TrainingLeak
 from core.records import Hit, Language, Locator, Message
@@ -360,6 +360,15 @@ def test_no_document_is_on_both_sides() -> None:
     assert split(records, validation=0.2, seed=1) == (training, validation)
 
 
+def test_the_documents_of_a_folder_stay_on_one_side() -> None:
+    records = [
+        bridge(id=f"r{i}", document=f"d{i}", passages=(Passage(text=f"Passage {i}."),), collection=f"c{i % 20}")
+        for i in range(200)
+    ]
+    training, validation = split(records, validation=0.3, seed=1)
+    assert not {r.collection for r in training} & {r.collection for r in validation}
+
+
 def test_a_side_without_records_is_an_error() -> None:
     with pytest.raises(EmptySplit, match="leave 1 to train on and 0 to validate on"):
         split([bridge()], validation=0.2, seed=4)
@@ -532,24 +541,44 @@ def test_an_asking_moves_with_its_sentence() -> None:
 def test_each_side_searches_its_own_passages_and_the_index_is_used_again(tmp_path: Path) -> None:
     pools = {"train": [Passage(text=text) for text in OTHERS[:3]], "validation": [Passage(text=OTHERS[3])]}
     for _ in range(2):
-        base = PassageBase(pools, embedder=BlindEmbedder(), folder=tmp_path, seed=0)  # type: ignore[arg-type]
+        base = PassageBase(pools, embedder=BlindEmbedder(), folder=tmp_path, seed=0)
         assert base.search("where is the town hall", "train")[0].chunk.text == OTHERS[2]
         assert [hit.chunk.text for hit in base.search("the town hall", "validation")] == [OTHERS[3]]
         base.close()
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_is_asked_of_a_folder_searches_that_folder(tmp_path: Path) -> None:
+    records = [
+        bridge(id=f"r{i}", passages=(Passage(text=text),), collection=folder)
+        for i, (text, folder) in enumerate(zip(OTHERS[:4], ("north", "north", "south", ""), strict=True))
+    ]
+    pools = pools_of({"train": records, "validation": []}, lambda held: [r.passages[0] for r in held])
+    assert {pool: len(passages) for pool, passages in pools.items()} == {
+        "train": 1,
+        "validation": 0,
+        "train-north": 2,
+        "train-south": 1,
+    }
+    base = PassageBase(pools, embedder=BlindEmbedder(), folder=tmp_path, seed=0)
+    for record in records:
+        found = {hit.chunk.text for hit in base.search("where is the town hall", pool_of(record, "train"))}
+        assert found <= {r.passages[0].text for r in records if r.collection == record.collection}
+        assert found
+    base.close()
+
+
 def test_search_results_of_before_are_used_again(tmp_path: Path) -> None:
     (tmp_path / "hits.json").write_text(json.dumps({"Where is the hall?": ["Gone .", OTHERS[2].replace(".", " .")]}))
     pools = {"train": [Passage(text=OTHERS[2])], "validation": []}
-    search = found_before(tmp_path / "hits.json", pools, seed=0)  # type: ignore[arg-type]
+    search = found_before(tmp_path / "hits.json", pools, seed=0)
     found = search("where is the hall", "train")
     assert found is not None
     assert [hit.chunk.text for hit in found] == [OTHERS[2]]
     assert search("something else", "train") is None
     (tmp_path / "bad.json").write_text("[]")
     with pytest.raises(MalformedInput, match=r"bad\.json"):
-        found_before(tmp_path / "bad.json", pools, seed=0)  # type: ignore[arg-type]
+        found_before(tmp_path / "bad.json", pools, seed=0)
 
 
 def test_work_that_was_broken_off_is_gone_on_with(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from core.errors import (
     ModelUnfit,
     TrainingDiverged,
 )
+from core.records import Message
 from core.settings import EmbedderSettings, ReaderSettings
 from llm import registry
 from llm.embedders import prepare_embedder
@@ -32,7 +33,7 @@ from llm.embedders.int8 import map_words
 from llm.reader import Reader, load_network, open_reader, references
 from llm.reader.compressor import ReaderCompressor
 from llm.reader.exporting import export
-from llm.reader.mixing import known_of, parts_of
+from llm.reader.mixing import Mix, known_of, mixed, parts_of, standing_question
 from llm.reader.network import ReaderNetwork, from_embedder
 from llm.reader.pairs import (
     Known,
@@ -229,6 +230,27 @@ def test_a_passage_without_a_place_in_a_document_is_read_alone() -> None:
     known = known_of(record, [], dress=lambda p: p.title, parts={}, chosen=random.Random(0))
     assert known is not None
     assert known.passage == part(2).text
+
+
+@pytest.mark.parametrize(("folder", "n_rivals"), [("gears", 24), ("", 0)])
+def test_a_near_miss_is_answered_by_nothing_in_its_folder(folder: str, n_rivals: int) -> None:
+    record = replace(asked_of(2), kind="unanswerable", answerable=False, answer="", collection=folder)
+    record = replace(record, passages=(part(2),))
+    known = [
+        known_of(record, [part(5)], dress=lambda p: p.title, parts={}, chosen=random.Random(seed)) for seed in range(12)
+    ]
+    pairs = mixed(
+        [k for k in known if k], names=[], count=count, seed=0, mix=Mix(folder_rivals=2.0, checked=0.0, altered=0.0)
+    )
+    assert {(pair.relevant, pair.holds) for pair in pairs} == {(-1, 0)}
+    assert sum(pair.kind.endswith("rival") for pair in pairs) == n_rivals
+    assert len(pairs) == n_rivals + 12
+
+
+def test_a_follow_up_is_read_behind_what_it_follows() -> None:
+    before = (Message(role="user", content="when was gear 1 made"), Message(role="assistant", content="In 1951."))
+    record = replace(asked_of(2), question="and gear 2", history=before)
+    assert standing_question(record) == "when was gear 1 made and gear 2"
 
 
 @pytest.mark.parametrize("place", [-1, 6])

@@ -349,6 +349,16 @@ def test_a_written_follow_up_has_what_it_follows_for_its_history(tmp_path: Path)
     assert "comes later" in str(wrong)
 
 
+def test_a_written_folder_and_the_language_that_is_asked_in_are_kept(tmp_path: Path) -> None:
+    torque, fault, near_miss = WRITTEN["questions"]
+    path = tmp_path / "written.jsonl"
+    asked = [torque, {**fault, "question": "E4是什么意思？", "asked_in": "zh"}, near_miss]
+    path.write_text(json.dumps({**WRITTEN, "collection": "pumps", "questions": asked}), "utf-8")
+    _, records, _ = read_file(path)
+    assert [record.language for record in records] == ["en", "zh", "en"]
+    assert {record.collection for record in records} == {"pumps"}
+
+
 def test_some_tables_are_laid_out_as_fields(tmp_path: Path) -> None:
     path = tmp_path / "written.jsonl"
     path.write_text("".join(json.dumps({**WRITTEN, "id": f"w-{i}"}) + "\n" for i in range(40)), "utf-8")
@@ -376,6 +386,8 @@ def test_the_documents_written_for_training_are_whole_and_those_held_out_are_apa
         ("chinese", {"zh"}, 0.25),
         ("held_out", both, 0.2),
         ("held_out_pairs", both, 0.25),
+        ("folders", both, 0.42),
+        ("held_out_folders", both, 0.42),
     ):
         _, records, wrong = read_file(folder / f"{name}.jsonl", on_error="collect")
         assert not wrong
@@ -384,3 +396,4 @@ def test_the_documents_written_for_training_are_whole_and_those_held_out_are_apa
         sides[name] = {record.document for record in records}
     assert not (sides["held_out"] | sides["held_out_pairs"]) & (sides["english"] | sides["chinese"])
     assert not sides["held_out"] & sides["held_out_pairs"]
+    assert not {name[:2] for name in sides["folders"]} & {name[:2] for name in sides["held_out_folders"]}

@@ -13,7 +13,15 @@ from typing import Any
 
 from app.condense import condense
 from app.evidence import Evidence, EvidenceScorer, Scorer
-from app.model_commands.mining import BlindEmbedder, PassageBase, RememberingEmbedder, Side, found_before
+from app.model_commands.mining import (
+    BlindEmbedder,
+    PassageBase,
+    RememberingEmbedder,
+    Side,
+    found_before,
+    pool_of,
+    pools_of,
+)
 from app.prompts import REFUSAL, grounded_messages
 from app.reading import ReadingScorer
 from app.services import Services
@@ -68,7 +76,7 @@ def build_examples(
     """Return the examples of each side and why records gave none.
 
     Args:
-        sides: The records; a side's negatives are passages of that side alone.
+        sides: The records; a side's negatives are passages of that side alone, a folder's of that folder.
         settings: The settings that serve.
         recipe: How examples are made.
         embedder: What searches for passages that come near.
@@ -78,17 +86,18 @@ def build_examples(
         hits: Files of search results to use before searching.
         work: Where the passages' index and unfinished work are kept.
     """
-    pools = {side: passages_of(records) for side, records in sides.items()}
+    pools = pools_of(sides, passages_of)
     known = [found_before(path, pools, seed=recipe.seed) for path in hits]
     base: list[PassageBase] = []
 
     def search(question: str, record: Record, side: Side) -> Sequence[Hit]:
+        pool = pool_of(record, side)
         for lookup in known:
-            if (found := lookup(record.question, side)) is not None:
+            if (found := lookup(record.question, pool)) is not None:
                 return found
         if not base:
             base.append(PassageBase(pools, embedder=embedder, folder=work, seed=recipe.seed))
-        return base[0].search(question, side)
+        return base[0].search(question, pool)
 
     def weigh_all(question: str, passages: Sequence[Hit], turn: str) -> tuple[Sequence[Evidence], Sequence[Hit]]:
         weighed = weigh(question, passages, turn=turn)

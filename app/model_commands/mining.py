@@ -22,12 +22,29 @@ from indexes.store import Store
 from llm.training.detokenize import detokenize
 from llm.training.dressing import as_hit, dressed
 from llm.training.normalize import folded
-from llm.training.records import Passage
+from llm.training.records import Passage, Record
 
 Side = Literal["train", "validation"]
+Pools = Mapping[str, Sequence[Passage]]
 N_CANDIDATES = 12
 _BATCH = 128
 _COMPLETE = "complete"
+
+
+def pool_of(record: Record, side: Side) -> str:
+    """Return the name of the passages that a record's question is asked of: its folder's, else its side's."""
+    return f"{side}-{record.collection}" if record.collection else side
+
+
+def pools_of(
+    sides: Mapping[Side, Sequence[Record]], passages: Callable[[Sequence[Record]], Sequence[Passage]]
+) -> dict[str, Sequence[Passage]]:
+    """Return the passages of each pool; every side has one, if need be empty."""
+    held: dict[str, list[Record]] = {side: [] for side in sides}
+    for side, records in sides.items():
+        for record in records:
+            held.setdefault(pool_of(record, side), []).append(record)
+    return {pool: passages(records) for pool, records in held.items()}
 
 
 class BlindEmbedder:
@@ -67,19 +84,17 @@ class RememberingEmbedder:
 
 
 class PassageBase:
-    """The passages of both sides, each side searched by itself.
+    """The passages of several pools, each searched by itself.
 
     Args:
-        pools: The passages by side.
+        pools: The passages by pool: :func:`pools_of`.
         embedder: A :class:`BlindEmbedder` searches by words alone.
         folder: Where the store is made; one of the same passages and embedder is used again, a half-made one is
             gone on with.
         seed: Of the names and headings that passages are given.
     """
 
-    def __init__(
-        self, pools: Mapping[Side, Sequence[Passage]], *, embedder: PassageEmbedder, folder: Path, seed: int
-    ) -> None:
+    def __init__(self, pools: Pools, *, embedder: PassageEmbedder, folder: Path, seed: int) -> None:
         self._pools, self._seed = pools, seed
         store = folder / f"passages-{_fingerprint(pools, embedder)}"
         if not (store / _COMPLETE).is_file():
@@ -92,12 +107,12 @@ class PassageBase:
         """Close the store."""
         self._store.close()
 
-    def search(self, question: str, side: Side) -> list[Hit]:
-        """Return passages of one side, best first, dressed as passages of real corpora are."""
-        found = self._index.search(question, k=N_CANDIDATES, filter=SearchFilter(collections=(side,)))
+    def search(self, question: str, pool: str) -> list[Hit]:
+        """Return passages of one pool, best first, dressed as passages of real corpora are."""
+        found = self._index.search(question, k=N_CANDIDATES, filter=SearchFilter(collections=(pool,)))
         return [
             replace(
-                dressed(self._pools[side][int(hit.source)], seed=self._seed),
+                dressed(self._pools[pool][int(hit.source)], seed=self._seed),
                 score=hit.score,
                 ranks=hit.ranks,
                 scores={} if self._index_is_blind() else hit.scores,
@@ -109,9 +124,7 @@ class PassageBase:
         return self._store.state().embedder == BlindEmbedder.fingerprint
 
 
-def found_before(
-    path: Path, pools: Mapping[Side, Sequence[Passage]], *, seed: int
-) -> Callable[[str, Side], list[Hit] | None]:
+def found_before(path: Path, pools: Pools, *, seed: int) -> Callable[[str, str], list[Hit] | None]:
     """Return a search that looks results up in a file: ``{question: [text of a passage, ...]}``, best first.
 
     It returns None for a question that the file does not hold. Texts that are of no passage are passed over.
@@ -127,13 +140,13 @@ def found_before(
         found = {folded(question): [key_of(text) for text in texts] for question, texts in plain.items()}
     except (json.JSONDecodeError, AttributeError, TypeError) as error:
         raise MalformedInput(f"holds no search results: {error}", where=str(path)) from None
-    known = {side: {folded(passage.text): passage for passage in pools[side]} for side in pools}
+    known = {pool: {folded(passage.text): passage for passage in pools[pool]} for pool in pools}
 
-    def search(question: str, side: Side) -> list[Hit] | None:
+    def search(question: str, pool: str) -> list[Hit] | None:
         texts = found.get(folded(question))
         if texts is None:
             return None
-        return [dressed(known[side][text], seed=seed) for text in texts if text in known[side]]
+        return [dressed(known[pool][text], seed=seed) for text in texts if text in known[pool]]
 
     return search
 
@@ -143,32 +156,32 @@ def _key_of(text: str) -> str:
     return folded(detokenize(text)[0])
 
 
-def _fingerprint(pools: Mapping[Side, Sequence[Passage]], embedder: PassageEmbedder) -> str:
+def _fingerprint(pools: Pools, embedder: PassageEmbedder) -> str:
     digest = hashlib.sha256(embedder.fingerprint.encode())
-    for side in pools:
-        for passage in pools[side]:
-            digest.update(f"\0{side}\0{passage.title}\0{passage.text}".encode("utf-8", "surrogatepass"))
+    for pool in pools:
+        for passage in pools[pool]:
+            digest.update(f"\0{pool}\0{passage.title}\0{passage.text}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
 
 
-def _build(folder: Path, pools: Mapping[Side, Sequence[Passage]], embedder: PassageEmbedder) -> None:
+def _build(folder: Path, pools: Pools, embedder: PassageEmbedder) -> None:
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
     with Store.open(folder, writer=True) as store:
         store.use_embedder(fingerprint=embedder.fingerprint, dimension=embedder.dimension)
-        for side in pools:
-            store.create_collection(side)
-            there = store.sources(collection=side)
-            rest = [(i, passage) for i, passage in enumerate(pools[side]) if str(i) not in there]
-            bar = tqdm(total=len(rest), desc=f"{side} passages", file=sys.stderr, disable=not sys.stderr.isatty())
+        for pool in pools:
+            store.create_collection(pool)
+            there = store.sources(collection=pool)
+            rest = [(i, passage) for i, passage in enumerate(pools[pool]) if str(i) not in there]
+            bar = tqdm(total=len(rest), desc=f"{pool} passages", file=sys.stderr, disable=not sys.stderr.isatty())
             with bar:
                 for batch in _batched(rest):
                     hits = [(str(i), as_hit(p.text, source=str(i), title=p.title, context=p.title)) for i, p in batch]
                     vectors = embedder.encode_passages([hit.chunk.embedded_text for _, hit in hits])
                     store.put(
-                        [_ingestible(side, hit, vector) for (_, hit), vector in zip(hits, vectors, strict=True)],
-                        collection=side,
+                        [_ingestible(pool, hit, vector) for (_, hit), vector in zip(hits, vectors, strict=True)],
+                        collection=pool,
                     )
                     bar.update(len(batch))
         store.rebuild()
@@ -180,10 +193,10 @@ def _batched(rows: Sequence[tuple[int, Passage]]) -> Iterator[Sequence[tuple[int
         yield rows[first : first + _BATCH]
 
 
-def _ingestible(side: Side, hit: Hit, vector: Vectors) -> Ingestible:
+def _ingestible(pool: str, hit: Hit, vector: Vectors) -> Ingestible:
     text = hit.chunk.text
     sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    owner = source_id(collection=side, path=hit.source, sha256=sha256)
+    owner = source_id(collection=pool, path=hit.source, sha256=sha256)
     source = SourceFile(
         path=hit.source, location="", sha256=sha256, media_type="text/plain", size_bytes=len(text), modified=0.0
     )

@@ -15,7 +15,6 @@ from core.settings import LoadedSettings
 from llm.training.records import Passage, Record
 
 if TYPE_CHECKING:
-    from app.model_commands.mining import Side
     from app.services import Services
     from llm.reader.pairs import Pair
 
@@ -97,23 +96,29 @@ def _context_of(passage: Passage, *, seed: int) -> str:
 def _rivals(
     records: Sequence[Record], arguments: argparse.Namespace, services: Services, work: Path
 ) -> Callable[[Record], list[Passage]]:
-    """Return what finds the other passages of a record's side that are retrieved for its question."""
-    from app.model_commands.mining import BlindEmbedder, PassageBase, found_before
+    """Return what finds the passages of a record's side, or of its folder, that are retrieved for its question."""
+    from app.model_commands.mining import BlindEmbedder, PassageBase, found_before, pool_of, pools_of
+    from llm.reader.mixing import standing_question
 
-    pool = list({passage.text: passage for record in records for passage in record.passages}.values())
-    pools: dict[Side, list[Passage]] = {"train": pool, "validation": []}
+    pools = pools_of({"train": records, "validation": []}, _passages_of)
+    own = {pool: {passage.text: passage for passage in passages} for pool, passages in pools.items()}
     known = [found_before(path, pools, seed=arguments.seed) for path in arguments.hits]
     base: list[PassageBase] = []
 
     def find(record: Record) -> list[Passage]:
+        pool = pool_of(record, "train")
         for search in known:
-            if (hits := search(record.question, "train")) is not None:
+            if (hits := search(record.question, pool)) is not None:  # as files of results name it
                 break
         else:
             if not base:
                 embedder = BlindEmbedder() if arguments.retriever == "bm25" else services.embedder
                 base.append(PassageBase(pools, embedder=embedder, folder=work, seed=arguments.seed))
-            hits = base[0].search(record.question, "train")
-        return [Passage(text=hit.chunk.text, title=hit.title) for hit in hits][:_N_RIVALS]
+            hits = base[0].search(standing_question(record), pool)
+        return [own[pool][hit.chunk.text] for hit in hits][:_N_RIVALS]
 
     return find
+
+
+def _passages_of(records: Sequence[Record]) -> list[Passage]:
+    return list({passage.text: passage for record in records for passage in record.passages}.values())

@@ -33,9 +33,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """How many pairs of each kind come with one that holds the answer, on average."""
+    """How many pairs of each kind come with one that holds the answer, on average.
+
+    ``folder_rivals`` are of questions asked of a folder: its other passages are nearer than any of a public set.
+    """
 
     rivals: float = 0.85
+    folder_rivals: float = 1.7
     altered: float = 0.22
     elsewhere: float = 0.25
     checked: float = 0.2
@@ -64,12 +68,11 @@ def known_of(
     if len(record.passages) != 1:
         return None
     passage = _joined(record.passages[0], _part_of(record), chosen)
-    asked = [message.content for message in record.history if message.role == "user"]
     spans = passage.spans
     if spans and max(b for _, b in spans) - min(a for a, _ in spans) > _LONGEST_APART:
         spans = spans[:1]
     return Known(
-        question=" ".join([*asked[-1:], record.question]),  # as a follow-up is made to stand on its own
+        question=standing_question(record),
         context=dress(passage),
         passage=passage.text,
         spans=spans,
@@ -80,7 +83,14 @@ def known_of(
         ),
         language=record.language,
         kind=record.kind,
+        closed=bool(record.collection),
     )
+
+
+def standing_question(record: Record) -> str:
+    """Return the question, a follow-up behind what it follows, as serving makes it stand on its own."""
+    asked = [message.content for message in record.history if message.role == "user"]
+    return " ".join([*asked[-1:], record.question])
 
 
 def parts_of(records: Iterable[Record]) -> dict[str, Part]:
@@ -130,16 +140,26 @@ def _pairs_of(
     if not known.spans:
         if known.kind in ("unanswerable", "yes_no"):
             yield _without_span(known, count, chosen)
+        if known.kind == "unanswerable" and known.closed:
+            yield from (replace(pair, relevant=IGNORED) for pair in _rivals_of(known, count, chosen, mix))
         return
     yield holding(known, count, chosen)
+    yield from _rivals_of(known, count, chosen, mix)
     others = [
-        lacking(known, count, chosen) if chosen.random() < mix.rivals else None,
         altered(known, names, count, chosen) if chosen.random() < mix.altered else None,
         elsewhere(known, count, chosen) if chosen.random() < mix.elsewhere else None,
     ]
     if chosen.random() < mix.checked:
         others.append(supported(known, count, chosen, right=chosen.random() < mix.checked_right))
     yield from (pair for pair in others if pair is not None)
+
+
+def _rivals_of(known: Known, count: Callable[[str], int], chosen: random.Random, mix: Mix) -> Iterator[Pair]:
+    """Yield as many windows of other passages as the mix says on average."""
+    wanted = mix.folder_rivals if known.closed else mix.rivals
+    for _ in range(int(wanted) + (chosen.random() < wanted % 1)):
+        if pair := lacking(known, count, chosen):
+            yield pair
 
 
 def _without_span(known: Known, count: Callable[[str], int], chosen: random.Random) -> Pair:

@@ -54,7 +54,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A training question whose answer is known: the characters ``spans`` of ``passage``; none where it has none."""
+    """A training question whose answer is known: the characters ``spans`` of ``passage``; none where it has none.
+
+    ``closed`` says that no other passage it was asked of answers it, as is known of a folder that was read as a whole.
+    """
 
     question: str
     context: str
@@ -63,6 +66,7 @@ class Known:
     negatives: tuple[tuple[str, str], ...] = ()  # (context, passage) of what else was retrieved, best first
     language: str = "en"
     kind: str = ""
+    closed: bool = False
 
 
 def window_around(

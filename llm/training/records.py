@@ -43,7 +43,8 @@ class Record:
     ``answer`` is a sentence where one could be made safely, else ``span``, the bare words. ``distractors`` are passages
     that the file itself names as not answering, ``rejected`` a worse answer. Where the distractors are the other parts
     of the passage's document, in order, ``place`` is how many of them stand before it. ``document`` is what must not
-    be parted between training and validation, ``source`` the file and the line or item that the record came from.
+    be parted between training and validation, ``collection`` the folder that the question is asked of, where it is one
+    of its own: then nothing else in it answers. ``source`` is the file and the line or item that the record came from.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Record:
     history: tuple[Message, ...] = ()
     rejected: str = ""
     document: str = ""
+    collection: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:

@@ -12,8 +12,8 @@ from llm.training.records import Record
 def split(records: Sequence[Record], *, validation: float, seed: int) -> tuple[list[Record], list[Record]]:
     """Return the records for training and those for validation, each in the order given.
 
-    Records belong together when they are of one document or share a passage; a group's side depends on the seed and
-    its first document alone, so that data added later moves nothing over.
+    Records belong together when they are of one document or folder, or share a passage; a group's side depends on the
+    seed and its first document alone, so that data added later moves nothing over.
 
     Args:
         records: All of them.
@@ -26,6 +26,7 @@ def split(records: Sequence[Record], *, validation: float, seed: int) -> tuple[l
     groups = _Groups()
     for record in records:
         keys = [f"document {record.document or record.id}", *(f"passage {p.text}" for p in record.passages)]
+        keys += [f"folder {record.collection}"] if record.collection else []
         for key in keys[1:]:
             groups.join(keys[0], key)
     held = [r for r in records if _draw(seed, groups.name(f"document {r.document or r.id}")) < validation]

@@ -3,7 +3,8 @@
 ``{"id", "language", "title", "passages": [{"heading", "text"}], "questions": [{"question", "passage", "answer", "in",
 "kind", "said"}]}``: ``answer`` stands in the text of passage number ``passage``, within ``in`` where it stands there
 more than once; ``said`` is the answer as a sentence. A question of kind "unanswerable" has neither. ``after`` is the
-number of the question that it follows up.
+number of the question that it follows up, ``asked_in`` its language where that is not the document's. Documents that
+name the same ``collection`` are one folder, and what is asked about one of them is asked of all.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _record(item: dict[str, Any], asked: dict[str, Any], *, id: str, source: str
     return Record(
         id=id,
         question=asked["question"],
-        language=item["language"],
+        language=asked.get("asked_in", item["language"]),
         kind=asked["kind"],
         answer=asked["said"] if answerable else "",
         span=answer,
@@ -54,6 +55,7 @@ def _record(item: dict[str, Any], asked: dict[str, Any], *, id: str, source: str
         place=n,
         history=_history(item["questions"], asked),
         document=item["id"],
+        collection=item.get("collection", ""),
         source=source,
     )
 
