@@ -1,10 +1,11 @@
 """The retrieval chain, in LCEL: condense -> retrieve -> read and weigh -> word and check.
 
 ``Asked`` flows in; ``Retrieved``, ``Token``... and ``Finished`` flow out as they happen. What the model writes is
-streamed as it comes; the answer of ``Finished`` is what remains after every sentence was checked. Where nothing
-retrieved supports an answer nothing is written; where the reader is sure of the answer's place, its words are the
-answer; where the model has nothing supported to say, or does not write the question's language, the documents speak for
-themselves, in quotes.
+streamed as it comes; the answer of ``Finished`` is what remains after every sentence was checked. A question that finds
+nothing by itself is read once more behind the one before it, for it may be a follow-up that does not say so. Where
+nothing retrieved supports an answer nothing is written; where the reader is sure of the answer's place, its words are
+the answer; where the model has nothing supported to say, or does not write the question's language, the documents speak
+for themselves, in quotes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Protocol
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
-from app.condense import condense
+from app.condense import behind, condense
 from app.evidence import Evidence, Scorer, Weighed
 from app.grounding import Grounder, extended, ground, quote_answer, span_answer
 from app.prompts import REFUSAL, grounded_messages
@@ -38,6 +39,7 @@ from core.records import (
 )
 from core.settings import Settings
 from core.text import detect_language
+from llm.training.normalize import holds
 
 QUOTES_MODEL = "quotes"
 READER_MODEL = "reader"
@@ -129,17 +131,39 @@ class AnswerChain:
 
     def _answered(self, inputs: Iterator[_Searched]) -> Iterator[Event]:
         for searched in inputs:
-            if searched.hits:
-                weighed = self._weigh(searched.standalone, searched.hits, turn=searched.asked.question)
-                searched = replace(searched, weighed=weighed, hits=weighed.hits or searched.hits)
+            searched = self._weighed(searched)
+            if self._refuses(searched):
+                searched = self._behind(searched)
             yield Retrieved(hits=searched.hits)
             yield from self._told(searched)
+
+    def _weighed(self, searched: _Searched) -> _Searched:
+        if not searched.hits:
+            return searched
+        weighed = self._weigh(searched.standalone, searched.hits, turn=searched.asked.question)
+        return replace(searched, weighed=weighed, hits=weighed.hits or searched.hits)
+
+    def _refuses(self, searched: _Searched) -> bool:
+        """Return whether nothing answers; passages without a letter or digit give no evidence to answer from."""
+        weighed = searched.weighed
+        return not weighed.evidence or weighed.answerable < self._settings.answer.refuse_below
+
+    def _behind(self, searched: _Searched) -> _Searched:
+        """Return the question as read behind the one before it, where so something answers; else as it was.
+
+        What an earlier turn was told answers that turn and not this one.
+        """
+        asked = searched.asked
+        standalone = behind(asked.question, asked.history)
+        if standalone == searched.standalone or not searched.hits:
+            return searched
+        again = self._weighed(self._retrieved(replace(searched, standalone=standalone)))
+        return searched if self._refuses(again) or _was_said(again.weighed.evidence[0], asked.history) else again
 
     def _told(self, searched: _Searched) -> Iterator[Event]:
         language = detect_language(searched.asked.question)
         clock = _Clock(searched)
-        weighed = searched.weighed  # passages without a letter or digit give no evidence to answer from
-        if not weighed.evidence or weighed.answerable < self._settings.answer.refuse_below:
+        if self._refuses(searched):
             answer = self._refusal(searched, language)
             yield from clock.finished(answer, whole=True)
             return
@@ -286,6 +310,14 @@ class _Clock:
 
 def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
+
+
+def _was_said(evidence: Evidence, history: Sequence[Message]) -> bool:
+    """Return whether an answer of ``history`` says what a piece of evidence says."""
+    sure = evidence.span is not None and evidence.span_score >= SURE[detect_language(evidence.text)]
+    start, end = evidence.span if evidence.span and sure else (evidence.start, evidence.end)
+    words = evidence.text[start - evidence.start : end - evidence.start]
+    return any(holds(message.content, words) for message in history if message.role == "assistant")
 
 
 def _best(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> list[Evidence]:

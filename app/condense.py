@@ -14,10 +14,11 @@ from core.records import Message
 from core.text import content_terms, detect_language
 
 _REFERS = re.compile(
-    r"^(?:and|but|so|what about|how about|what if|ok(?:ay)?|then|also|or)\b|"
+    r"^(?:and|but|so|what about|how about|what if|ok(?:ay)?|then|also|or|(?:after|before) that|afterwards)\b|"
+    r"^later(?:,| on\b)|"
     r"\b(?:it|its|they|them|their|theirs|this|these|those|he|him|his|she|her|hers|the same|the former|the latter|"
     r"instead)\b|\bthat(?=[?.,]|$| (?:is|was|one|cost|mean|apply|include|take|work)\b)|"
-    r"它|(?<!其)他|她|其(?![他它中余实])|这|那|呢[？?]?$|^(?:还有|另外|以及|如果是|换成)|同样|前者|后者|上述|刚才",
+    r"它|(?<!其)他|她|其(?![他它中余实])|这|那|呢[？?]?$|^(?:还有|另外|以及|如果是|换成|后来|之后(?!的)|然后|接着)|同样|前者|后者|上述|刚才",
     re.I,
 )
 _FEWEST_TERMS = 2
@@ -33,10 +34,13 @@ def refers_back(question: str) -> bool:
 
 def condense(question: str, history: Sequence[Message]) -> str:
     """Return ``question`` so that it can be searched without ``history``; unchanged when it stands on its own."""
-    if not history or not refers_back(question):
-        return question
+    return behind(question, history) if refers_back(question) else question
+
+
+def behind(question: str, history: Sequence[Message]) -> str:
+    """Return ``question`` behind the earlier question's subject; unchanged where there is none, or it is that one."""
     earlier = _subject(history)
-    return f"{earlier} {question}" if earlier else question
+    return f"{earlier} {question}" if earlier not in ("", question.strip()) else question
 
 
 def _subject(history: Sequence[Message]) -> str:

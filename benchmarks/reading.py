@@ -6,12 +6,11 @@
 ``benchmarks.answers`` keeps (all paragraphs of QED and CMRC), each twice: with its paragraph there, where it should
 come first (RANK) and its answer's sentence be picked (PICK), and with it left out, where the passages should be said
 not to answer (ANSWERABLE). Beside them stand the written documents that were held out of training: handbooks, manuals,
-tables, and near misses that have no answer; and more of the kind ("near"), each question asked of its own document
-alone, as of a knowledge base of a few documents, where a near miss finds nothing but what it misses; and folders of one
-firm each. The fit is drawn
-towards weights that work without a reader. Half of the questions fit, of the last kind a third of that (more of them
-costs refusal in large knowledge bases), and the other half judge. Last comes a table of F1 against SURE: from which
-score a span's words beat its whole sentence.
+tables, and near misses that have no answer; folders of one firm each; and more documents ("near"), each question asked
+of its own document alone, as of a knowledge base of a few documents, where a near miss finds nothing but what it
+misses. The fit is drawn towards weights that work without a reader. Half of the questions fit, of "near" a third of
+that (more of them costs refusal in large knowledge bases), and the other half judge. Last comes a table of F1 against
+SURE: from which score a span's words beat its whole sentence.
 """
 
 from __future__ import annotations

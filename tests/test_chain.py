@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from app.chain import QUOTES_MODEL, AnswerChain
+from app.chain import QUOTES_MODEL, AnswerChain, _was_said
 from app.evidence import Evidence, EvidenceScorer, Weighed
 from core.records import (
     Answer,
@@ -196,6 +196,72 @@ def test_a_follow_up_is_searched_with_what_it_refers_to() -> None:
     assert "Brisa 300" in searched[0]
     assert isinstance(told, Finished)
     assert told.answer.question == "And its battery?"
+
+
+WEIGHT = (
+    Message(role="user", content="What does the Brisa 300 weigh?"),
+    Message(role="assistant", content="The Brisa 300 weighs 2.6 kg."),
+)
+
+
+def only_behind(question: str, hits: Sequence[Hit], *, turn: str = "") -> Weighed:
+    """Find a question answerable only where the one about the Brisa stands before it."""
+    return (certain if question.startswith("What does the Brisa") else hopeless)(question, hits, turn=turn)
+
+
+REFUSED = (
+    Message(role="user", content="And its price?"),
+    Message(role="assistant", content="This is not in your documents."),
+)
+
+
+@pytest.mark.parametrize("between", [(), REFUSED])
+@pytest.mark.parametrize(
+    ("turn", "abstained"),
+    [
+        ("How long does the battery last in the dark?", False),
+        ("Which weight in kg holds for the Brisa?", True),  # finds what an earlier turn was told
+    ],
+)
+def test_a_question_that_finds_nothing_is_read_once_more_behind_the_one_before(
+    turn: str, abstained: bool, between: tuple[Message, ...]
+) -> None:
+    last = events(chain(None, weigh=only_behind), turn, (*WEIGHT, *between))[-1]
+    assert isinstance(last, Finished)
+    assert last.answer.abstained is abstained
+    assert ("26 months" in last.answer.text) is not abstained
+
+
+@pytest.mark.parametrize(
+    ("said", "span", "told_before"),
+    [
+        ("The lever costs 7.90 euros.", (0, 1), False),  # "9" is not what "7.90" says
+        ("There are 9 levers.", (0, 1), True),
+        ("There are 9 levers.", None, False),  # the whole sentence is not
+    ],
+)
+def test_what_was_said_before_is_told_by_whole_words(
+    said: str, span: tuple[int, int] | None, told_before: bool
+) -> None:
+    evidence = Evidence(hit=0, start=0, end=14, text="9 wheels, all.", score=0.0, span=span, span_score=2.0)
+    history = (*WEIGHT, Message(role="user", content="q"), Message(role="assistant", content=said))
+    assert _was_said(evidence, history) is told_before
+
+
+def test_a_question_that_nothing_answers_either_way_is_refused_over_what_it_found_itself() -> None:
+    searched: list[str] = []
+
+    def search(query: str, filter: SearchFilter) -> Sequence[Hit]:
+        searched.append(query)
+        return HITS[len(searched) - 1 : len(searched)]
+
+    asked = AnswerChain(
+        search=search, weigh=hopeless, writer=lambda: None, model_name="", settings=load_settings().settings
+    )
+    last = events(asked, "How long does the battery last in the dark?", WEIGHT)[-1]
+    assert isinstance(last, Finished)
+    assert last.answer.abstained
+    assert [len(searched), *(hit.source for hit in last.answer.hits)] == [2, HITS[0].source]
 
 
 def test_evidence_ranks_the_sentence_that_answers_first() -> None:

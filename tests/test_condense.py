@@ -20,9 +20,12 @@ HISTORY = (
         "And how much does it cost?",
         "Is that in writing?",
         "Why?",
+        "After that who does the repairs?",
+        "Later on, who may sign the contract?",
         "那300呢？",
         "它多少钱？",
         "为什么？",
+        "后来什么时候修好的？",
     ],
 )
 def test_a_follow_up_refers_back(question: str) -> None:
@@ -37,6 +40,8 @@ def test_a_follow_up_refers_back(question: str) -> None:
         "Is there a discount for schools that order ten?",
         "其他费用由谁承担？",
         "新员工每年有多少天年假？",
+        "Later editions of the handbook grant how many days?",
+        "之后的版本里年假是多少天？",
     ],
 )
 def test_a_question_that_stands_alone_does_not(question: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 from collections import Counter
@@ -17,7 +18,9 @@ from app.evidence import EvidenceScorer
 from app.model_commands import VERBS, main, verb_parser
 from app.model_commands.grounding_run import build_examples
 from app.model_commands.mining import BlindEmbedder, PassageBase, found_before, pool_of, pools_of
+from app.model_commands.pairs import _rivals
 from app.prompts import REFUSAL, grounded_messages
+from app.services import Services
 from core.errors import EmptySplit, MalformedInput, MissingPath, TrainingLeak
 from core.records import Hit, Language, Locator, Message
 from core.settings import Settings
@@ -566,6 +569,23 @@ def test_what_is_asked_of_a_folder_searches_that_folder(tmp_path: Path) -> None:
         assert found <= {r.passages[0].text for r in records if r.collection == record.collection}
         assert found
     base.close()
+
+
+def test_rivals_come_from_the_folder_with_their_titles_and_a_follow_up_finds_what_it_follows(tmp_path: Path) -> None:
+    def of(folder: str, i: int, text: str) -> Record:
+        passage = Passage(text=text, title=f"{folder} {i}", context=f"{folder} {i} > Part")
+        return bridge(id=f"{folder}{i}", passages=(passage,), collection=folder, document=f"{folder}{i}")
+
+    records = [of(folder, i, f"{folder}: {text}") for folder in ("north", "south") for i, text in enumerate(OTHERS)]
+    before = (Message(role="user", content=records[2].passages[0].text), Message(role="assistant", content="Yes."))
+    asked = replace(records[0], question="And then?", history=before)
+    arguments = argparse.Namespace(hits=[], retriever="bm25", seed=0)
+    rivals = _rivals([*records, asked], arguments, Services(Settings()), tmp_path)
+    for record in (records[1], records[-1], asked):
+        found = rivals(record)
+        assert found
+        assert {p.context.split()[0] for p in found} == {record.collection}
+    assert rivals(asked)[0].text == records[2].passages[0].text
 
 
 def test_search_results_of_before_are_used_again(tmp_path: Path) -> None:

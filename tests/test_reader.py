@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 from langchain_core.documents import Document
 from tokenizers import Tokenizer
 
+from app.condense import behind
 from app.model_commands import main
 from core.errors import (
     InvalidSetting,
@@ -33,7 +34,7 @@ from llm.embedders.int8 import map_words
 from llm.reader import Reader, load_network, open_reader, references
 from llm.reader.compressor import ReaderCompressor
 from llm.reader.exporting import export
-from llm.reader.mixing import Mix, known_of, mixed, parts_of, standing_question
+from llm.reader.mixing import Mix, Part, known_of, mixed, parts_of
 from llm.reader.network import ReaderNetwork, from_embedder
 from llm.reader.pairs import (
     Known,
@@ -212,11 +213,21 @@ def asked_of(i: int) -> Record:
     )  # fmt: skip
 
 
+def made_known(
+    record: Record, rivals: Sequence[Passage], *, parts: Mapping[tuple[str, str], Part] | None = None, seed: int = 0
+) -> Known | None:
+    return known_of(
+        record, rivals, dress=lambda p: p.title, parts=parts or {}, stand=behind, chosen=random.Random(seed)
+    )
+
+
 def test_a_part_of_a_document_is_read_with_its_neighbours_as_search_joins_them() -> None:
     records = [asked_of(i) for i in range(6)]
     parts, read = parts_of(records), set()
     for seed in range(60):
-        known = known_of(records[2], [part(5)], dress=lambda p: p.title, parts=parts, chosen=random.Random(seed))
+        known = known_of(
+            records[2], [part(5)], dress=lambda p: p.title, parts=parts, stand=behind, chosen=random.Random(seed)
+        )
         assert known is not None
         assert [known.passage[a:b] for a, b in known.spans] == ["1952"]
         read.add(known.passage)
@@ -227,7 +238,7 @@ def test_a_part_of_a_document_is_read_with_its_neighbours_as_search_joins_them()
 
 def test_a_passage_without_a_place_in_a_document_is_read_alone() -> None:
     record = replace(asked_of(2), place=None)
-    known = known_of(record, [], dress=lambda p: p.title, parts={}, chosen=random.Random(0))
+    known = made_known(record, [])
     assert known is not None
     assert known.passage == part(2).text
 
@@ -237,7 +248,8 @@ def test_a_near_miss_is_answered_by_nothing_in_its_folder(folder: str, n_rivals:
     record = replace(asked_of(2), kind="unanswerable", answerable=False, answer="", collection=folder)
     record = replace(record, passages=(part(2),))
     known = [
-        known_of(record, [part(5)], dress=lambda p: p.title, parts={}, chosen=random.Random(seed)) for seed in range(12)
+        known_of(record, [part(5)], dress=lambda p: p.title, parts={}, stand=behind, chosen=random.Random(seed))
+        for seed in range(12)
     ]
     pairs = mixed(
         [k for k in known if k], names=[], count=count, seed=0, mix=Mix(folder_rivals=2.0, checked=0.0, altered=0.0)
@@ -247,10 +259,24 @@ def test_a_near_miss_is_answered_by_nothing_in_its_folder(folder: str, n_rivals:
     assert len(pairs) == n_rivals + 12
 
 
+def test_an_answerable_question_of_a_folder_brings_more_rivals() -> None:
+    record = replace(asked_of(2), collection="gears")
+    known = made_known(record, [part(5)])
+    assert known is not None
+    pairs = mixed([known] * 5, names=[], count=count, seed=0, mix=Mix(rivals=1.0, folder_rivals=3.0))
+    assert sum(pair.kind.endswith("rival") for pair in pairs) == 15
+
+
 def test_a_follow_up_is_read_behind_what_it_follows() -> None:
-    before = (Message(role="user", content="when was gear 1 made"), Message(role="assistant", content="In 1951."))
-    record = replace(asked_of(2), question="and gear 2", history=before)
-    assert standing_question(record) == "when was gear 1 made and gear 2"
+    before = [
+        Message(role=role, content=text)
+        for asked, told in (("when was gear 1 made", "In 1951."), ("and gear 2", "In 1952."))
+        for role, text in (("user", asked), ("assistant", told))
+    ]
+    record = replace(asked_of(3), question="and gear 3", history=tuple(before))
+    known = made_known(record, [])
+    assert known is not None
+    assert known.question == "when was gear 1 made and gear 2 and gear 3"
 
 
 @pytest.mark.parametrize("place", [-1, 6])

@@ -76,7 +76,7 @@ def build_examples(
     """Return the examples of each side and why records gave none.
 
     Args:
-        sides: The records; a side's negatives are passages of that side alone, a folder's of that folder.
+        sides: The records; a side's negatives are passages of that side alone, of a folder where it names one.
         settings: The settings that serve.
         recipe: How examples are made.
         embedder: What searches for passages that come near.

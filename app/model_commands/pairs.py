@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.condense import behind
 from core.settings import LoadedSettings
 from llm.training.records import Passage, Record
 
@@ -80,7 +81,11 @@ def _pairs(
     pairs: list[Pair] = []
     for turn in range(passes):
         read = partial(
-            known_of, dress=partial(_context_of, seed=seed + turn), parts=parts, chosen=random.Random(seed + turn)
+            known_of,
+            dress=partial(_context_of, seed=seed + turn),
+            parts=parts,
+            stand=behind,
+            chosen=random.Random(seed + turn),
         )
         known = [each for record in records if (each := read(record, found[record.id]))]
         pairs += mixed(known, names=names, count=count, seed=seed + turn, mix=Mix())
@@ -98,9 +103,8 @@ def _rivals(
 ) -> Callable[[Record], list[Passage]]:
     """Return what finds the passages of a record's side, or of its folder, that are retrieved for its question."""
     from app.model_commands.mining import BlindEmbedder, PassageBase, found_before, pool_of, pools_of
-    from llm.reader.mixing import standing_question
 
-    pools = pools_of({"train": records, "validation": []}, _passages_of)
+    pools = pools_of({"train": records, "validation": []}, _answering_passages)
     own = {pool: {passage.text: passage for passage in passages} for pool, passages in pools.items()}
     known = [found_before(path, pools, seed=arguments.seed) for path in arguments.hits]
     base: list[PassageBase] = []
@@ -114,11 +118,11 @@ def _rivals(
             if not base:
                 embedder = BlindEmbedder() if arguments.retriever == "bm25" else services.embedder
                 base.append(PassageBase(pools, embedder=embedder, folder=work, seed=arguments.seed))
-            hits = base[0].search(standing_question(record), pool)
+            hits = base[0].search(behind(record.question, record.history), pool)
         return [own[pool][hit.chunk.text] for hit in hits][:_N_RIVALS]
 
     return find
 
 
-def _passages_of(records: Sequence[Record]) -> list[Passage]:
+def _answering_passages(records: Sequence[Record]) -> list[Passage]:
     return list({passage.text: passage for record in records for passage in record.passages}.values())

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from core.records import Message
 from llm.reader.pairs import (
     IGNORED,
     Known,
@@ -35,7 +36,8 @@ class Part:
 class Mix:
     """How many pairs of each kind come with one that holds the answer, on average.
 
-    ``folder_rivals`` are of questions asked of a folder: its other passages are nearer than any of a public set.
+    ``folder_rivals`` come with a question asked of a folder, near misses too: its other passages are nearer than any of
+    a public set.
     """
 
     rivals: float = 0.85
@@ -51,7 +53,8 @@ def known_of(
     rivals: Sequence[Passage],
     *,
     dress: Callable[[Passage], str],
-    parts: Mapping[str, Part],
+    parts: Mapping[tuple[str, str], Part],
+    stand: Callable[[str, Sequence[Message]], str],
     chosen: random.Random,
 ) -> Known | None:
     """Return a record as a question with its passage, or None where it has no passage or its answer is of several.
@@ -62,7 +65,8 @@ def known_of(
         record: The question.
         rivals: Other passages that were retrieved for it, best first.
         dress: Gives a passage the context line it is read with.
-        parts: Where passages stand in their documents, by their text: :func:`parts_of`.
+        parts: Where passages stand in their documents: :func:`parts_of`.
+        stand: Gives a follow-up what it follows, as serving does.
         chosen: Draws how much comes with each.
     """
     if len(record.passages) != 1:
@@ -72,12 +76,12 @@ def known_of(
     if spans and max(b for _, b in spans) - min(a for a, _ in spans) > _LONGEST_APART:
         spans = spans[:1]
     return Known(
-        question=standing_question(record),
+        question=stand(record.question, record.history),
         context=dress(passage),
         passage=passage.text,
         spans=spans,
         negatives=tuple(
-            (dress(rival), _joined(rival, parts.get(rival.text), chosen).text)
+            (dress(rival), _joined(rival, parts.get((record.collection, rival.text)), chosen).text)
             for rival in rivals
             if rival.text != record.passages[0].text
         ),
@@ -87,15 +91,9 @@ def known_of(
     )
 
 
-def standing_question(record: Record) -> str:
-    """Return the question, a follow-up behind what it follows, as serving makes it stand on its own."""
-    asked = [message.content for message in record.history if message.role == "user"]
-    return " ".join([*asked[-1:], record.question])
-
-
-def parts_of(records: Iterable[Record]) -> dict[str, Part]:
-    """Return where the passages of documents stand, by their text."""
-    return {record.passages[0].text: part for record in records if (part := _part_of(record))}
+def parts_of(records: Iterable[Record]) -> dict[tuple[str, str], Part]:
+    """Return where the passages of documents stand, by their collection and text."""
+    return {(record.collection, record.passages[0].text): part for record in records if (part := _part_of(record))}
 
 
 def _part_of(record: Record) -> Part | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from core.errors import MalformedInput
 from core.json_lines import json_lines
-from core.text import content_terms, sentence_spans
+from core.text import content_terms, detect_language, sentence_spans
 from llm.reader.windows import WINDOW_TOKENS
 
 IGNORED = -1
@@ -198,7 +198,7 @@ def supported(known: Known, count: Callable[[str], int], chosen: random.Random, 
     """Return the window with the question and an answer to check, right or another candidate of the same window."""
     text, spans = window_around(known, count, chosen)
     gold = text[slice(*chosen.choice(spans))]
-    said = gold if right else _candidate(text, gold, known.language, chosen)
+    said = gold if right else _candidate(text, gold, detect_language(text), chosen)
     if said is None:
         return None
     joint = "" if known.language == "zh" else " "
